@@ -27,7 +27,7 @@ OUT = Path(os.environ.get("THIMBLE_SETUP_OUT") or ROOT / "out" / "setuptools")
 def main() -> None:
     arguments: dict[str, Any] = {}
     if forms.chosen_form() == "compiled":
-        import extensions  # noqa: PLC0415 (imports what only this form needs)
+        import extensions  # imports what only this form needs
 
         only = tuple(name for name in os.environ.get("THIMBLE_COMPILE_ONLY", "").split(",") if name)
         folders = only or forms.FOLDERS

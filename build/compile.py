@@ -13,11 +13,11 @@ How the group is entered (mypyc 2.4, one group, not `separate`):
   `CPyImport_ImportNative` with the sibling's C functions, sets `__file__`, `__spec__`, `sys.modules` and the parent's
   attribute itself. Only the parent *package* is imported in the usual way (its empty `__init__`).
 
-So a process that enters through the shim of `thimble.app` needs no other shim file: the bundle ships the library, that one
-shim and the `__init__` files. The tests' copy in out/compiled keeps every shim, because a test may import any module first.
-A module imported inside a function is also reached without its shim, provided that the importing module is compiled.
-What mypyc's start imports by name, whatever the program does: `importlib.machinery` (for ModuleSpec), `importlib._bootstrap`
-(module locks), `typing` where a module names it outside `TYPE_CHECKING`.
+So a process that enters through the shim of `thimble.app` needs no other shim file: the bundle ships the library, that
+one shim and the `__init__` files. The copy in out/compiled keeps every shim, because a test may import any module
+first. A module imported inside a function is also reached without its shim, if the importing module is compiled.
+What mypyc's start imports by name, whatever the program does: `importlib.machinery` (for ModuleSpec),
+`importlib._bootstrap` (module locks), and `typing` where a module names it outside `TYPE_CHECKING`.
 """
 
 from __future__ import annotations
@@ -140,10 +140,10 @@ def compile_package(out: Path, only: tuple[str, ...], force: bool) -> None:
     stamp = input_hash(only)
     modules = expected_modules(only)
     suffix = extension_suffix()
-    if not force and stamp_file.exists() and not forms.missing_modules(out, modules, suffix):
-        if json.loads(stamp_file.read_text())["hash"] == stamp:
-            print(f"compile: {out} is up to date ({len(modules)} extension files)", flush=True)
-            return
+    is_complete = stamp_file.exists() and not forms.missing_modules(out, modules, suffix)
+    if is_complete and not force and json.loads(stamp_file.read_text())["hash"] == stamp:
+        print(f"compile: {out} is up to date ({len(modules)} extension files)", flush=True)
+        return
     started = time.monotonic()
     work = out.with_name(out.name + ".work")
     if force:
@@ -166,13 +166,14 @@ def compile_package(out: Path, only: tuple[str, ...], force: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the compiled form of the package.")
-    parser.add_argument("--out", type=Path, default=forms.ROOT / "out" / "compiled", help="where (default out/compiled)")
+    default = forms.ROOT / "out" / "compiled"
+    parser.add_argument("--out", type=Path, default=default, help="where (default out/compiled)")
     parser.add_argument("--only", default="", help="compile some folders alone, for example core,config; needs --out")
     parser.add_argument("--force", action="store_true", help="build even when nothing changed")
     arguments = parser.parse_args()
     only = tuple(name for name in arguments.only.split(",") if name)
     out = arguments.out.resolve()
-    if only and out == forms.ROOT / "out" / "compiled":
+    if only and out == default:
         parser.error("--only makes an incomplete form: give it a place of its own with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     (forms.ROOT / "out").mkdir(exist_ok=True)

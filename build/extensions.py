@@ -37,7 +37,7 @@ def group_extensions(files: list[Path]) -> list[Extension]:
 
     mypyc prints type errors itself, in full, and ends the process.
     """
-    from mypyc.build import mypycify  # noqa: PLC0415 (a pure build has no mypy)
+    from mypyc.build import mypycify  # a pure build has no mypy
 
     os.chdir(forms.ROOT)
     print(f"compile: mypyc translates {len(files)} modules to C", flush=True)
@@ -59,7 +59,7 @@ def native_extensions(files: list[Path]) -> list[Extension]:
     """Translate every `.pyx` to C. Speed over size: `-O3`, the loops are short."""
     if not files:
         return []
-    from Cython.Build import cythonize  # noqa: PLC0415 (a pure build has no Cython)
+    from Cython.Build import cythonize  # a pure build has no Cython
 
     print(f"compile: Cython translates {len(files)} kernels to C", flush=True)
     extensions = [
@@ -81,7 +81,9 @@ def native_extensions(files: list[Path]) -> list[Extension]:
     return list(result)
 
 
-def compiled_extensions(folders: tuple[str, ...] = forms.FOLDERS, roots: tuple[str, ...] = forms.ROOTS) -> list[Extension]:
+def compiled_extensions(
+    folders: tuple[str, ...] = forms.FOLDERS, roots: tuple[str, ...] = forms.ROOTS
+) -> list[Extension]:
     """Every extension module of the compiled form."""
     return group_extensions(forms.group_files(folders, roots)) + native_extensions(forms.native_files())
 
@@ -180,6 +182,9 @@ class CompiledBuildPy(build_py):
     folders: tuple[str, ...] = forms.FOLDERS
     roots: tuple[str, ...] = forms.ROOTS
 
+    def byte_compile(self, files: list[str]) -> None:
+        """Nothing: whoever loads the files writes byte code, and the bundle makes its own."""
+
     def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
         compiled = set(forms.group_modules(self.folders, self.roots))
         found = super().find_package_modules(package, package_dir)
@@ -187,8 +192,8 @@ class CompiledBuildPy(build_py):
 
     def build_module(self, module: str, module_file: str, package: Any) -> Any:
         result = super().build_module(module, module_file, package)
-        if package in ("thimble", ["thimble"]) and module == "twin":
-            target = Path(result[0] if isinstance(result, tuple) else self.get_module_outfile(self.build_lib, ["thimble"], module))
+        if package == forms.GROUP and module == "twin":
+            target = Path(self.get_module_outfile(self.build_lib, [package], module))
             text = Path(module_file).read_text(encoding="utf-8")
             if text.count(forms.TWIN_LINE_PURE + "\n") != 1:
                 raise forms.BuildError(f"{module_file} must hold the line {forms.TWIN_LINE_PURE} once.")
