@@ -1,0 +1,162 @@
+"""The loopback servers: one listener, one task per connection, one handler per port.
+
+A body within the route's limit is read whole; one above it is read and thrown away, so that the client sees an answer
+instead of a broken connection. Answers are sent before the next request is read: a client that pipelines waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..reactor.errors import ReactorError
+from ..reactor.loop import NO_DEADLINE, Loop, Task
+from ..reactor.streams import RECEIVE_BYTES, Listener, SocketStream
+from .messages import Answer, Request
+from .parser import Head, MessageParser, ProtocolError
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
+
+CONNECTIONS_MAX: Final = 256
+"""Open connections per port. A further one waits in the kernel's backlog until one ends."""
+
+REQUEST_TIMEOUT_MS: Final = 30_000
+"""From the first byte of a request to its last; frozen time does not count."""
+
+DISCARD_BYTES_MAX: Final = 256 * 1024 * 1024
+"""An oversized body is read to here, then the connection is closed."""
+
+
+class Handler:
+    """What one port does. One instance serves all connections of the port."""
+
+    def body_limit(self, head: Head) -> int:
+        """The largest body in bytes that this request may have."""
+        raise AssertionError
+
+    async def handle(self, request: Request) -> Answer:
+        """Answer one request."""
+        raise AssertionError
+
+
+class HttpServer:
+    """Serves a listening socket until `stop`."""
+
+    def __init__(self, loop: Loop, sock: Socket, handler: Handler, name: str) -> None:
+        self._loop = loop
+        self._listener = Listener(loop, sock)
+        self._handler = handler
+        self._name = name
+        self._connections: list[_Connection] = []
+        self._is_stopping = False
+        self._acceptor = loop.spawn(self._accept(), f"{name} listener")
+
+    async def _accept(self) -> None:
+        while not self._is_stopping:
+            try:
+                stream = await self._listener.accept()
+            except ReactorError:
+                return
+            self._connections = [other for other in self._connections if not other.task.is_done]
+            if len(self._connections) >= CONNECTIONS_MAX:
+                await self._loop.join(self._connections[0].task)
+            connection = _Connection(self._loop, stream, self._handler)
+            self._connections.append(connection)
+            connection.task = self._loop.spawn(connection.serve(), f"{self._name} connection")
+
+    async def stop(self, deadline_ns: int) -> None:
+        """Refuse new connections, let running requests finish until the deadline, close everything."""
+        self._is_stopping = True
+        self._listener.close()
+        await self._loop.join(self._acceptor, deadline_ns)
+        for connection in self._connections:
+            connection.is_last = True
+            if not connection.is_busy:
+                self._loop.cancel(connection.task)
+        for connection in self._connections:
+            if not await self._loop.join(connection.task, deadline_ns):
+                self._loop.cancel(connection.task)
+        self._connections = []
+
+
+async def _nothing() -> None:
+    return
+
+
+class _Connection:
+    def __init__(self, loop: Loop, stream: SocketStream, handler: Handler) -> None:
+        self._loop = loop
+        self._stream = stream
+        self._handler = handler
+        self._parser = MessageParser(True)
+        self.is_busy = False
+        self.is_last = False
+        self.task: Task = Task(_nothing(), "not started")
+
+    async def serve(self) -> None:
+        try:
+            while not self.is_last:
+                self.is_busy = False
+                head = await self._read_head()
+                if head is None:
+                    return
+                self.is_busy = True
+                if not await self._serve_one(head):
+                    return
+        except ProtocolError as error:
+            await self._refuse(error)
+        except ReactorError:
+            return  # the client went away or fell asleep; there is nobody to tell
+        finally:
+            self._stream.close()
+
+    async def _read_head(self) -> Head | None:
+        deadline_ns = NO_DEADLINE
+        while True:
+            head = self._parser.next_head()
+            if head is not None:
+                return head
+            data = await self._stream.receive(RECEIVE_BYTES, deadline_ns)
+            if not data:
+                self._parser.end_of_stream()
+                return None
+            if deadline_ns == NO_DEADLINE:
+                deadline_ns = self._loop.deadline_in_ms(REQUEST_TIMEOUT_MS)
+            self._parser.feed(data)
+
+    async def _serve_one(self, head: Head) -> bool:
+        """Read the body, answer, and tell whether the connection goes on."""
+        deadline_ns = self._loop.deadline_in_ms(REQUEST_TIMEOUT_MS)
+        limit = self._handler.body_limit(head)
+        if head.expects_continue and not self._parser.is_complete and not self._parser.has_pending:
+            await self._stream.send(b"HTTP/1.1 100 Continue\r\n\r\n", deadline_ns)
+        pieces: list[bytes] = []
+        size = 0
+        while not self._parser.is_complete:
+            piece = self._parser.next_piece()
+            if piece is not None:
+                size += len(piece)
+                if size <= limit:
+                    pieces.append(piece)
+                else:
+                    pieces.clear()
+                    if size > DISCARD_BYTES_MAX:
+                        raise ProtocolError(413, f"body above {DISCARD_BYTES_MAX} bytes")
+            elif not self._parser.is_complete:
+                data = await self._stream.receive(RECEIVE_BYTES, deadline_ns)
+                if not data:
+                    self._parser.end_of_stream()
+                self._parser.feed(data)
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        answer = await self._handler.handle(Request(head, body, size > limit))
+        closes = answer.closes or not head.keeps_alive or self.is_last
+        await self._stream.send(answer.encode(closes, head.method != "HEAD"), deadline_ns)
+        return not closes
+
+    async def _refuse(self, error: ProtocolError) -> None:
+        answer = Answer(error.status, str(error).encode())
+        try:
+            await self._stream.send(answer.encode(True, True), self._loop.deadline_in_ms(1000))
+        except ReactorError:
+            return

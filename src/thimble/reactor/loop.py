@@ -1,0 +1,362 @@
+"""The event loop: tasks on epoll, nothing more.
+
+A task is a coroutine. Where it must wait it awaits a `Wait`, which yields itself to the loop; the loop resumes the task
+when the descriptor is ready, the signal is set, or the deadline has passed, whichever comes first. So there is one way
+to wait, and every wait can have a deadline.
+
+Descriptors are registered once, edge-triggered, for reading and writing. A caller tries its system call first and waits
+only after EAGAIN; an edge that comes while nobody waits is remembered in `_Watch`. That costs one `epoll_ctl` per
+connection instead of two per wait.
+
+Time is monotonic nanoseconds as the loop has lived them. Lambda freezes the process between invocations, and a stopped
+process finds on its return that hours have passed: a poll that returns far later than it was asked to, or a turn that
+took far too long, counts as frozen, and that time is taken off the clock (`frozen_ns`). Deadlines hence measure time in
+which the process could have done something. Ready descriptors always win against a deadline that is due as well.
+
+Structured by convention: whoever spawns a task joins or cancels it; `Loop.run` ends with its main task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .errors import Cancelled, DeadlinePassed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from typing import Any, Protocol
+
+    class Poller(Protocol):
+        """The part of `select.epoll` that the loop uses."""
+
+        def register(self, fd: int, eventmask: int) -> None: ...
+        def unregister(self, fd: int) -> None: ...
+        def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]: ...
+
+
+NO_DEADLINE: Final = 0
+READ: Final = 1
+WRITE: Final = 2
+
+EPOLLIN: Final = 0x001
+EPOLLOUT: Final = 0x004
+EPOLLERR: Final = 0x008
+EPOLLHUP: Final = 0x010
+EPOLLRDHUP: Final = 0x2000
+EPOLLET: Final = 1 << 31
+_WATCHED: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+_READABLE: Final = EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP
+_WRITABLE: Final = EPOLLOUT | EPOLLERR | EPOLLHUP
+
+EVENTS_PER_POLL: Final = 64
+FREEZE_NS: Final = 1_500_000_000
+"""A delay that no scheduler explains: from here on it counts as a freeze."""
+POLL_SECONDS_MAX: Final = 86400.0
+
+
+class Signal:
+    """A flag that tasks wait for: set once, it lets every waiter go, and stays set until `clear`."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._waits: list[Wait] = []
+
+
+class Wait:
+    """One thing that one task waits for. `await` gives True when it happened, False when the deadline came first."""
+
+    def __init__(self, fd: int, direction: int, signal: Signal | None, deadline_ns: int) -> None:
+        self.fd = fd
+        self.direction = direction
+        self.signal = signal
+        self.deadline_ns = deadline_ns
+        self.happened = False
+        self.timer_index = -1
+        self.task: Task | None = None
+
+    def __await__(self) -> Generator[Wait, None, bool]:
+        yield self
+        return self.happened
+
+
+class Task:
+    """A running coroutine, as its owner sees it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, object], name: str) -> None:
+        self.name = name
+        self.coroutine = coroutine
+        self.done = Signal()
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.wait: Wait | None = None
+        self.is_cancelled = False
+
+    @property
+    def is_done(self) -> bool:
+        return self.done.is_set
+
+
+class _Watch:
+    """A registered descriptor: who waits for it, and the edges that came while nobody did."""
+
+    def __init__(self) -> None:
+        self.reader: Wait | None = None
+        self.writer: Wait | None = None
+        self.is_readable = False
+        self.is_writable = False
+
+
+class Loop:
+    """Runs tasks until the main one is done."""
+
+    def __init__(self, poller: Poller, clock: Callable[[], int], on_task_error: Callable[[Task], None]) -> None:
+        """
+        Args:
+            poller: A `select.epoll`, or something with its methods.
+            clock: Monotonic nanoseconds.
+            on_task_error: Called for a task that ended with an exception other than `Cancelled` and that nobody joins.
+        """
+        self._poller = poller
+        self._clock = clock
+        self._on_task_error = on_task_error
+        self._watches: dict[int, _Watch] = {}
+        self._timed: list[Wait] = []
+        self._ready: list[Task] = []
+        self.tasks: list[Task] = []
+        self.frozen_ns = 0
+        self.freezes = 0
+        self._turn_began_ns = clock()
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Monotonic time without the time that the process was frozen."""
+        return self._clock() - self.frozen_ns
+
+    def deadline_in_ms(self, ms: int) -> int:
+        """The deadline that lies `ms` ahead; at least 1, so that it never means `NO_DEADLINE`."""
+        return max(self.now_ns() + ms * 1_000_000, 1)
+
+    # --- tasks --------------------------------------------------------------------------------------------------
+
+    def spawn(self, coroutine: Coroutine[Any, Any, object], name: str) -> Task:
+        task = Task(coroutine, name)
+        self.tasks.append(task)
+        self._ready.append(task)
+        return task
+
+    def cancel(self, task: Task) -> None:
+        """End a task at the wait where it stands. Join it to know that it is over."""
+        if task.is_done:
+            return
+        task.is_cancelled = True
+        wait = task.wait
+        if wait is not None:
+            self._resume(wait, False)
+
+    async def join(self, task: Task, deadline_ns: int = NO_DEADLINE) -> bool:
+        """Wait for the end of a task: False when the deadline came first."""
+        return await self.wait_signal(task.done, deadline_ns)
+
+    def run(self, main: Coroutine[Any, Any, object]) -> object:
+        """Run until `main` returns, and return its result or raise its error."""
+        task = self.spawn(main, "main")
+        while not task.is_done:
+            self.turn()
+        if task.error is not None:
+            raise task.error
+        return task.result
+
+    # --- waiting ------------------------------------------------------------------------------------------------
+
+    async def wait_fd(self, fd: int, direction: int, deadline_ns: int = NO_DEADLINE) -> None:
+        """Wait until a descriptor may be read (`READ`) or written (`WRITE`).
+
+        Raises:
+            DeadlinePassed: It was not ready in time.
+        """
+        if not await Wait(fd, direction, None, deadline_ns):
+            raise DeadlinePassed("timed out")
+
+    async def wait_signal(self, signal: Signal, deadline_ns: int = NO_DEADLINE) -> bool:
+        """Wait until a signal is set: False when the deadline came first."""
+        if signal.is_set:
+            return True
+        return await Wait(-1, 0, signal, deadline_ns)
+
+    async def sleep_until(self, deadline_ns: int) -> None:
+        await Wait(-1, 0, None, max(deadline_ns, 1))
+
+    async def sleep_ms(self, ms: int) -> None:
+        await Wait(-1, 0, None, self.deadline_in_ms(ms))
+
+    def set_signal(self, signal: Signal) -> None:
+        signal.is_set = True
+        waits, signal._waits = signal._waits, []
+        for wait in waits:
+            self._resume(wait, True)
+
+    def clear_signal(self, signal: Signal) -> None:
+        signal.is_set = False
+
+    # --- descriptors --------------------------------------------------------------------------------------------
+
+    def watch(self, fd: int) -> None:
+        """Register a non-blocking descriptor. `forget` it before it is closed."""
+        self._watches[fd] = _Watch()
+        self._poller.register(fd, _WATCHED)
+
+    def forget(self, fd: int) -> None:
+        """Take a descriptor out. Tasks that wait for it go on, and find it closed."""
+        watch = self._watches.pop(fd, None)
+        if watch is None:
+            return
+        self._poller.unregister(fd)
+        if watch.reader is not None:
+            self._resume(watch.reader, True)
+        if watch.writer is not None:
+            self._resume(watch.writer, True)
+
+    # --- one turn -----------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Step every ready task once, then poll."""
+        ready, self._ready = self._ready, []
+        for task in ready:
+            self._step(task)
+        began_ns = self._clock()
+        self._count_freeze(began_ns - self._turn_began_ns)
+        timeout = 0.0 if self._ready else self._seconds_to_next_timer(began_ns)
+        events = self._poller.poll(timeout, EVENTS_PER_POLL)
+        self._turn_began_ns = self._clock()
+        if timeout < POLL_SECONDS_MAX:
+            self._count_freeze(self._turn_began_ns - began_ns - int(timeout * 1e9))
+        for fd, mask in events:
+            self._wake(fd, mask)
+        if self._timed:
+            self._expire(len(events) == 0)
+
+    def _count_freeze(self, late_ns: int) -> None:
+        if late_ns >= FREEZE_NS:
+            self.frozen_ns += late_ns
+            self.freezes += 1
+
+    def _seconds_to_next_timer(self, clock_ns: int) -> float:
+        if not self._timed:
+            return POLL_SECONDS_MAX
+        next_ns = self._timed[0].deadline_ns
+        for wait in self._timed:
+            if wait.deadline_ns < next_ns:
+                next_ns = wait.deadline_ns
+        ahead_ns = next_ns - (clock_ns - self.frozen_ns)
+        # A poll that ends a little early would spin: epoll counts whole milliseconds.
+        return (ahead_ns // 1_000_000 + 1) / 1000.0 if ahead_ns > 0 else 0.0
+
+    def _expire(self, is_poll_doubtful: bool) -> None:
+        """End the waits whose deadline has passed. A poll that was interrupted reports nothing: look once more first."""
+        now_ns = self.now_ns()
+        due = [wait for wait in self._timed if wait.deadline_ns <= now_ns]
+        if due and is_poll_doubtful:
+            for fd, mask in self._poller.poll(0.0, EVENTS_PER_POLL):
+                self._wake(fd, mask)
+        for wait in due:
+            self._resume(wait, False)
+
+    def _wake(self, fd: int, mask: int) -> None:
+        watch = self._watches.get(fd)
+        if watch is None:
+            return
+        if mask & _READABLE:
+            if watch.reader is not None:
+                self._resume(watch.reader, True)
+            else:
+                watch.is_readable = True
+        if mask & _WRITABLE:
+            if watch.writer is not None:
+                self._resume(watch.writer, True)
+            else:
+                watch.is_writable = True
+
+    def _resume(self, wait: Wait, happened: bool) -> None:
+        task = wait.task
+        if task is None:
+            return
+        wait.happened = happened
+        self._disarm(wait)
+        self._ready.append(task)
+
+    def _disarm(self, wait: Wait) -> None:
+        if wait.task is not None:
+            wait.task.wait = None
+            wait.task = None
+        if wait.timer_index >= 0:
+            last = self._timed.pop()
+            if last is not wait:
+                self._timed[wait.timer_index] = last
+                last.timer_index = wait.timer_index
+            wait.timer_index = -1
+        if wait.fd >= 0:
+            watch = self._watches.get(wait.fd)
+            if watch is not None:
+                if watch.reader is wait:
+                    watch.reader = None
+                if watch.writer is wait:
+                    watch.writer = None
+        if wait.signal is not None and wait in wait.signal._waits:
+            wait.signal._waits.remove(wait)
+
+    def _arm(self, task: Task, wait: Wait) -> None:
+        if task.is_cancelled or (wait.signal is not None and wait.signal.is_set):
+            wait.happened = True
+            self._ready.append(task)
+            return
+        if wait.fd >= 0:
+            watch = self._watches.get(wait.fd)
+            if watch is None or (watch.is_readable if wait.direction == READ else watch.is_writable):
+                if watch is not None and wait.direction == READ:
+                    watch.is_readable = False
+                elif watch is not None:
+                    watch.is_writable = False
+                wait.happened = True
+                self._ready.append(task)
+                return
+            if wait.direction == READ:
+                assert watch.reader is None, "two tasks read one descriptor"
+                watch.reader = wait
+            else:
+                assert watch.writer is None, "two tasks write one descriptor"
+                watch.writer = wait
+        if wait.signal is not None:
+            wait.signal._waits.append(wait)
+        wait.task = task
+        task.wait = wait
+        if wait.deadline_ns > 0:
+            wait.timer_index = len(self._timed)
+            self._timed.append(wait)
+
+    def _step(self, task: Task) -> None:
+        if task.is_done:
+            return
+        try:
+            if task.is_cancelled:
+                waited = task.coroutine.throw(Cancelled())
+            else:
+                waited = task.coroutine.send(None)
+        except StopIteration as stop:
+            self._finish(task, stop.value, None)
+        except Cancelled:
+            self._finish(task, None, None)
+        except BaseException as error:
+            self._finish(task, None, error)
+        else:
+            assert isinstance(waited, Wait)
+            self._arm(task, waited)
+
+    def _finish(self, task: Task, result: object, error: BaseException | None) -> None:
+        task.result = result
+        task.error = error
+        self.tasks.remove(task)
+        is_joined = len(task.done._waits) > 0
+        self.set_signal(task.done)
+        if error is not None and not is_joined and task.name != "main":
+            self._on_task_error(task)

@@ -1,0 +1,111 @@
+"""Host names to addresses, in a thread, because `getaddrinfo` blocks.
+
+One thread per lookup, at most `LOOKUPS_MAX` at a time, started only when there is something to look up: literal
+addresses never get here. A thread writes its answer into the lookup and then one byte into a pipe that the loop watches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import _socket
+import _thread
+import posix
+
+from .errors import NameNotResolved
+from .loop import READ, Loop, Signal
+
+if TYPE_CHECKING:
+    from typing import Any
+
+LOOKUPS_MAX: Final = 4
+STACK_BYTES: Final = 256 * 1024
+
+
+class _Lookup:
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.done = Signal()
+        self.is_answered = False
+        self.addresses: list[tuple[int, str]] = []
+        self.error = ""
+
+
+class Resolver:
+    """Looks host names up. Nothing is cached: a flush resolves once, and a sandbox may sleep for hours between two."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._lookups: list[_Lookup] = []
+        self._waiting = 0
+        self._pipe: tuple[int, int] | None = None
+
+    async def resolve(self, host: str, port: int, deadline_ns: int) -> list[tuple[int, str]]:
+        """Return `(family, numeric address)` pairs in the order to try them; never empty.
+
+        Raises:
+            NameNotResolved: There is no such host, no answer in time, or too many lookups are already open.
+        """
+        literal = literal_address(host)
+        if literal is not None:
+            return [literal]
+        if len(self._lookups) >= LOOKUPS_MAX:
+            raise NameNotResolved(f"{host}: {LOOKUPS_MAX} lookups are open already")
+        if self._pipe is None:
+            self._open_pipe()
+        lookup = _Lookup(host)
+        self._lookups.append(lookup)
+        _thread.stack_size(STACK_BYTES)
+        _thread.start_new_thread(self._run, (lookup, port))
+        if not await self._loop.wait_signal(lookup.done, deadline_ns):
+            raise NameNotResolved(f"{host}: no answer in time")
+        if lookup.error or not lookup.addresses:
+            raise NameNotResolved(f"{host}: {lookup.error or 'no address'}")
+        return lookup.addresses
+
+    def _open_pipe(self) -> None:
+        reader, writer = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        self._pipe = (reader, writer)
+        self._loop.watch(reader)
+        self._loop.spawn(self._collect(reader), "resolver")
+
+    async def _collect(self, reader: int) -> None:
+        while True:
+            await self._loop.wait_fd(reader, READ)
+            try:
+                posix.read(reader, 64)
+            except BlockingIOError:
+                continue
+            for lookup in [lookup for lookup in self._lookups if lookup.is_answered]:
+                self._lookups.remove(lookup)
+                self._loop.set_signal(lookup.done)
+
+    def _run(self, lookup: _Lookup, port: int) -> None:
+        """Runs in the thread; touches nothing of the loop."""
+        try:
+            found: list[Any] = _socket.getaddrinfo(lookup.host, port, 0, _socket.SOCK_STREAM)
+            lookup.addresses = [(entry[0], entry[4][0]) for entry in found]
+        except OSError as error:
+            lookup.error = error.strerror or str(error)
+        except UnicodeError:
+            lookup.error = "not a host name"
+        lookup.is_answered = True
+        if self._pipe is not None:
+            posix.write(self._pipe[1], b"\0")
+
+
+def literal_address(host: str) -> tuple[int, str] | None:
+    """The family of a numeric address, or None for a name. IPv6 may stand in brackets."""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if ":" in host:
+        family = int(_socket.AF_INET6)
+    elif host and host[-1].isdigit():
+        family = int(_socket.AF_INET)
+    else:
+        return None
+    try:
+        _socket.inet_pton(family, host)
+    except OSError:
+        return None
+    return (family, host)

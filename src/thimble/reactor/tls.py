@@ -1,0 +1,158 @@
+"""TLS by the interpreter's own `_ssl` over memory buffers.
+
+`_ssl` is imported at the first use: with the first context it costs some 4 ms and 1 MB that a process without HTTPS
+targets never pays. The `ssl` module would cost three times that. `_ssl` is private to CPython, so the bundle pins the
+minor version, and the tests meet real peers.
+
+Trust comes from a hashed directory of certificates (OpenSSL `capath`): only the root that a handshake needs is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .errors import ConnectionFailed, TlsFailed
+from .loop import NO_DEADLINE
+from .streams import RECEIVE_BYTES, ByteStream
+
+if TYPE_CHECKING:
+    from typing import Any
+
+PROTOCOL_TLS_CLIENT: Final = 16
+CERT_NONE: Final = 0
+CERT_REQUIRED: Final = 2
+TLS_1_2: Final = 0x0303
+RECORD_BYTES_MAX: Final = 16_384
+
+
+class TlsContext:
+    """The client's settings for every connection to one kind of peer."""
+
+    def __init__(self, ca_directory: str, ca_file: str, is_verified: bool) -> None:
+        """
+        Args:
+            ca_directory: Hashed directory of trusted roots; "" for none.
+            ca_file: PEM file with further roots; "" for none.
+            is_verified: Whether chain and host name are checked.
+
+        Raises:
+            TlsFailed: A file cannot be read, or holds no certificate.
+        """
+        import _ssl
+
+        context: Any = _ssl._SSLContext(PROTOCOL_TLS_CLIENT)
+        context.minimum_version = TLS_1_2
+        if is_verified:
+            context.verify_mode = CERT_REQUIRED
+            context.check_hostname = True
+            try:
+                if ca_directory:
+                    context.load_verify_locations(None, ca_directory, None)
+                if ca_file:
+                    context.load_verify_locations(ca_file, None, None)
+            except OSError as error:
+                raise TlsFailed(f"{ca_file or ca_directory}: {error.strerror or error}") from None
+        else:
+            context.check_hostname = False
+            context.verify_mode = CERT_NONE
+        context._set_alpn_protocols(b"\x08http/1.1")
+        self._context = context
+        self._want_read: type[BaseException] = _ssl.SSLWantReadError
+        self._zero_return: type[BaseException] = _ssl.SSLZeroReturnError
+        self._error: type[BaseException] = _ssl.SSLError
+
+    async def wrap(self, raw: ByteStream, host: str, deadline_ns: int) -> TlsStream:
+        """Shake hands over an open connection.
+
+        Raises:
+            TlsFailed: The handshake failed; the text names the reason. The raw stream is closed.
+            DeadlinePassed, ConnectionFailed: As of the raw stream, which is closed.
+        """
+        import _ssl
+
+        stream = TlsStream(raw, self, _ssl.MemoryBIO(), _ssl.MemoryBIO(), host)
+        try:
+            await stream.shake_hands(deadline_ns)
+        except BaseException:
+            raw.close()
+            raise
+        return stream
+
+
+class TlsStream(ByteStream):
+    """A TLS connection over another stream, which it owns."""
+
+    def __init__(self, raw: ByteStream, context: TlsContext, incoming: Any, outgoing: Any, host: str) -> None:
+        self._raw = raw
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._want_read = context._want_read
+        self._zero_return = context._zero_return
+        self._error = context._error
+        try:
+            self._tls: Any = context._context._wrap_bio(incoming, outgoing, False, host)
+        except ValueError as error:
+            raise TlsFailed(f"{host}: {error}") from None
+
+    async def shake_hands(self, deadline_ns: int) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except self._want_read:
+                await self._flush(deadline_ns)
+                await self._fill(deadline_ns, "the TLS handshake")
+                continue
+            except self._error as error:
+                try:
+                    await self._flush(deadline_ns)  # the alert tells the peer why
+                except ConnectionFailed:
+                    pass
+                raise TlsFailed(_reason(error)) from None
+            await self._flush(deadline_ns)
+            return
+
+    async def receive(self, size_max: int, deadline_ns: int = NO_DEADLINE) -> bytes:
+        while True:
+            try:
+                data: bytes = self._tls.read(min(size_max, RECORD_BYTES_MAX))
+                return data
+            except self._want_read:
+                await self._flush(deadline_ns)
+                await self._fill(deadline_ns, "a TLS record")
+            except self._zero_return:
+                return b""
+            except self._error as error:
+                raise TlsFailed(_reason(error)) from None
+
+    async def send(self, data: bytes, deadline_ns: int = NO_DEADLINE) -> None:
+        view = memoryview(data)
+        at = 0
+        while at < len(data):
+            # In slices, so that the ciphertext that waits in memory stays small whatever the payload.
+            try:
+                at += self._tls.write(view[at : at + RECEIVE_BYTES])
+            except self._error as error:
+                raise TlsFailed(_reason(error)) from None
+            await self._flush(deadline_ns)
+
+    def close(self) -> None:
+        self._raw.close()
+
+    async def _flush(self, deadline_ns: int) -> None:
+        if self._outgoing.pending:
+            await self._raw.send(self._outgoing.read(), deadline_ns)
+
+    async def _fill(self, deadline_ns: int, during: str) -> None:
+        data = await self._raw.receive(RECEIVE_BYTES, deadline_ns)
+        if not data:
+            raise TlsFailed(f"the peer closed the connection during {during}")
+        self._incoming.write(data)
+
+
+def _reason(error: BaseException) -> str:
+    """The useful half of an OpenSSL error: what failed, without the source line of the interpreter."""
+    verify: str | None = getattr(error, "verify_message", None)
+    if verify:
+        return f"certificate not accepted: {verify}"
+    text: str = getattr(error, "reason", None) or str(error)
+    return text.lower().replace("_", " ")
