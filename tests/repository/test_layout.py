@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "sinks": {"sinks", "core", "kernels", "reactor", "http", "config"},
     "shell": {"shell", "core", "kernels", "reactor", "http", "config", "sinks"},
 }
-"""Folder -> folders it may import from. Top-level modules (version, twin) are free for all; app and cli may import all."""
+"""Folder -> folders it may import from. All may import `version` and `twin`; `app` and `cli` may import everything."""
+
+MAY_NAME_TYPES_OF = {"core": {"config"}}
+"""Folder -> folders that it may import for annotations only: settings are plain data, passed in."""
 
 FREE_MODULES = {"version", "twin"}
 
@@ -35,14 +38,21 @@ CORE_MAY_NOT_IMPORT = {
 
 
 def sources() -> Iterator[Path]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path
+    yield from sorted(PACKAGE.rglob("*.py"))
 
 
-def imported_names(path: Path) -> Iterator[str]:
-    """Absolute dotted names that a file imports, those for type checking only included."""
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).split(".")[-1] == "TYPE_CHECKING"
+
+
+def imported_names(path: Path, types_only: bool = False) -> Iterator[str]:
+    """Absolute dotted names that a file imports: those that run, or those below `if TYPE_CHECKING`."""
     package = ["thimble", *path.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    guarded = {inner for node in ast.walk(tree) if is_for_types_only(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if (node in guarded) != types_only:
+            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -55,9 +65,9 @@ def imported_names(path: Path) -> Iterator[str]:
                 yield ".".join([*base, alias.name])
 
 
-def own_targets(path: Path) -> Iterator[str]:
+def own_targets(path: Path, types_only: bool = False) -> Iterator[str]:
     """First folder or module below `thimble` of every import of our own."""
-    for name in imported_names(path):
+    for name in imported_names(path, types_only):
         parts = name.split(".")
         if parts[0] == "thimble" and len(parts) > 1:
             yield parts[1]
@@ -70,8 +80,11 @@ def test_imports_point_inward() -> None:
         if folder not in MAY_IMPORT:
             continue
         allowed = MAY_IMPORT[folder] | FREE_MODULES
+        allowed_types = allowed | MAY_NAME_TYPES_OF.get(folder, set())
+        place = path.relative_to(SOURCE)
+        wrong += [f"{place} imports thimble.{name}" for name in own_targets(path) if name not in allowed]
         wrong += [
-            f"{path.relative_to(SOURCE)} imports thimble.{name}" for name in own_targets(path) if name not in allowed
+            f"{place} names types of thimble.{name}" for name in own_targets(path, True) if name not in allowed_types
         ]
     assert wrong == []
 
