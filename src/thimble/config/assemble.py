@@ -193,9 +193,9 @@ class Assembly:
             return "the level of each product"
         if field == "serverless_logs_enabled":
             field = "logs_enabled"
-        value = self.settings.tags if field == "extra_tags" else getattr(self.settings, field)
         if field == "log_verbosity":
-            return LEVEL_NAMES[value].lower()
+            return LEVEL_NAMES[self.settings.log_verbosity].lower()
+        value: object = self.settings.tags if field == "extra_tags" else getattr(self.settings, field)
         if not value and (not isinstance(value, (bool, int, float)) or field in OPTIONAL_SECONDS):
             return "no value"
         if field in SECRET_FIELDS:

@@ -1,7 +1,7 @@
 """Reading the text of a setting by the declared type of its field.
 
-`parse_text` gives the value, or None when the setting counts as unset, or raises `BadValueError`. A value of several parts
-(tags, styles) loses only its bad parts, each with a note. No parser looks at any other setting.
+`parse_text` gives the value, or None when the setting counts as unset, or raises `BadValueError`. A value of
+several parts (tags, styles) loses only its bad parts, each with a note. No parser looks at any other setting.
 
 Numbers and booleans are those of the reference, which read integers as unsigned or signed 64-bit ones, allowing a
 leading `+` and zeros, and floats only with a decimal point.
@@ -211,7 +211,9 @@ def _level(text: str) -> int:
 def _flush_strategy(text: str) -> object:
     strategy = read_flush_strategy(text)
     if strategy is None:
-        raise BadValueError("is not default, end, or one of end, periodically, continuously with ,<milliseconds above 0>")
+        raise BadValueError(
+            "is not default, end, or one of end, periodically, continuously with ,<milliseconds above 0>"
+        )
     return strategy
 
 
