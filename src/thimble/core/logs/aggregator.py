@@ -1,0 +1,159 @@
+"""Log entries, kept until a flush as finished payloads.
+
+A payload is closed, compressed and its raw bytes let go as soon as it is full, so that a long wait for the intake
+costs a tenth of the memory that the entries would.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from thimble.core.logs.entries import cut_json_text
+from thimble.core.payload import Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thimble.core.drops import Drops
+
+DATA_TYPE: Final = "logs"
+DROP_STORE_FULL: Final = "store_full"
+DROP_ENTRY_TOO_LARGE: Final = "entry_too_large"
+
+_BRACKETS: Final = 2
+
+
+class LogAggregator:
+    """Entries in, payloads out, in order.
+
+    Args:
+        entries_max: Entries in one payload.
+        payload_bytes_max: Uncompressed bytes of one payload, brackets and commas included.
+        store_bytes_max: Bytes held in all; above it the oldest payload is dropped and its entries counted.
+        compress: Makes a zstd frame of a payload; None, or an error it
+            raises, leaves a payload as it is.
+        drops: Where losses are counted.
+    """
+
+    def __init__(
+        self,
+        entries_max: int,
+        payload_bytes_max: int,
+        store_bytes_max: int,
+        compress: Callable[[bytes], bytes] | None,
+        drops: Drops,
+    ) -> None:
+        assert entries_max > 0
+        assert payload_bytes_max > _BRACKETS
+        self._entries_max = entries_max
+        self._payload_bytes_max = payload_bytes_max
+        self._store_bytes_max = store_bytes_max
+        self._compress = compress
+        self._drops = drops
+        self._parts: list[bytes] = []
+        self._open_entries = 0
+        self._open_bytes = _BRACKETS
+        self._sealed: list[Payload] = []
+        self._sealed_bytes = 0
+
+    @property
+    def entry_bytes_max(self) -> int:
+        """Size of the largest entry that fits in a payload of its own."""
+        return self._payload_bytes_max - _BRACKETS
+
+    @property
+    def room_entries(self) -> int:
+        """Entries that the open payload still takes; at least 1."""
+        return self._entries_max - self._open_entries
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes of joined entries that the open payload still takes."""
+        return self._payload_bytes_max - self._open_bytes - (1 if self._parts else 0)
+
+    @property
+    def held_bytes(self) -> int:
+        """What the store holds: closed payloads and the open one."""
+        return self._sealed_bytes + self._open_bytes - _BRACKETS
+
+    @property
+    def held_entries(self) -> int:
+        """Entries in closed payloads and the open one."""
+        total = self._open_entries
+        for payload in self._sealed:
+            total += payload.item_count
+        return total
+
+    def add_joined(self, entries: bytes, count: int) -> None:
+        """Take entries that are already joined by commas and known to fit: at most `room_entries` and `room_bytes`."""
+        assert count <= self.room_entries
+        assert len(entries) <= self.room_bytes
+        if self._parts:
+            self._open_bytes += 1
+        self._parts.append(entries)
+        self._open_bytes += len(entries)
+        self._open_entries += count
+        if self._open_entries >= self._entries_max:
+            self.seal()
+
+    def add(self, before: bytes, text_json: bytes, after: bytes) -> None:
+        """Take one entry of any size.
+
+        Args:
+            before: The entry up to its message text.
+            text_json: The message text as a JSON string; shortened if the entry alone is larger than a payload.
+            after: The rest of the entry.
+        """
+        size = len(before) + len(text_json) + len(after)
+        if size > self.entry_bytes_max:
+            text_bytes_max = self.entry_bytes_max - len(before) - len(after)
+            if text_bytes_max < _BRACKETS:
+                self._drops.add(DATA_TYPE, DROP_ENTRY_TOO_LARGE, 1)
+                return
+            text_json = cut_json_text(text_json, text_bytes_max)
+            size = len(before) + len(text_json) + len(after)
+        if size > self.room_bytes:
+            self.seal()
+        self.add_joined(b"".join((before, text_json, after)), 1)
+
+    def seal(self) -> None:
+        """Close the open payload, if it holds anything, and compress it."""
+        if not self._parts:
+            return
+        self._parts[0] = b"[" + self._parts[0]
+        self._parts[-1] += b"]"
+        body = self._parts[0] if len(self._parts) == 1 else b",".join(self._parts)
+        count = self._open_entries
+        self._parts = []
+        self._open_entries = 0
+        self._open_bytes = _BRACKETS
+        raw_bytes = len(body)
+        encoding = ""
+        if self._compress is not None:
+            try:
+                body = self._compress(body)
+                encoding = "zstd"
+            except Exception:  # the compressor is handed in, its errors are not known here; raw bytes are as good
+                encoding = ""
+        self._sealed.append(Payload(body, count, raw_bytes, encoding))
+        self._sealed_bytes += len(body)
+        self._drop_oldest()
+
+    def take(self) -> list[Payload]:
+        """Hand over everything held, oldest first, and forget it."""
+        self.seal()
+        payloads = self._sealed
+        self._sealed = []
+        self._sealed_bytes = 0
+        return payloads
+
+    def _drop_oldest(self) -> None:
+        """Drop payloads from the oldest on until the store is within its bound."""
+        dropped = 0
+        while self._sealed_bytes > self._store_bytes_max and dropped < len(self._sealed):
+            payload = self._sealed[dropped]
+            self._sealed_bytes -= len(payload.body)
+            self._drops.add(DATA_TYPE, DROP_STORE_FULL, payload.item_count)
+            dropped += 1
+        if dropped:
+            self._sealed = self._sealed[dropped:]

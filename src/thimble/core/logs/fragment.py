@@ -1,0 +1,151 @@
+"""Telemetry bodies that the platform cut in the middle of a record.
+
+A record larger than the subscription's `maxBytes` comes in two POSTs. The first ends with a part of the record's value
+and, right behind it, the closing `}]` that the value never reached; the second begins with the record's envelope again,
+followed by the rest of the value and of the batch:
+
+    [...,{"time":T,"type":"function","record":{"message":"AAAA}]
+    [{"time":T,"type":"function","record":BBBB"}},{...}]
+
+Source: DataDog/datadog-lambda-extension, pull request 1357, which describes both halves of a real body.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from thimble.core.codec.json_bounds import object_end
+
+FRAGMENT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A larger fragment is not kept: a body is at most twice `maxBytes` (1 MiB) and some metadata."""
+
+FRAGMENT_AGE_MS_MAX: Final = 1000
+"""Both halves come back to back; what waits longer waits for nothing."""
+
+_RECORD_KEY: Final = b'"record":'
+_FRAMING: Final = b"}]"
+_EVENT_STARTS: Final = (b'{"time"', b'{"type"', b'{"record"')
+_WHITE_SPACE: Final = b" \t\r\n"
+_UNICODE_ESCAPE_BYTES: Final = 6
+
+
+def envelope_of(event: bytes) -> bytes:
+    """The event up to the value of its record, or nothing if the record comes first or is missing."""
+    found = event.find(_RECORD_KEY)
+    if found < 0 or event.find(b'"time"', 0, found) < 0:
+        return b""
+    return event[: found + len(_RECORD_KEY)]
+
+
+def join_fragment(fragment: bytes, body: bytes) -> bytes | None:
+    """Put a body behind the fragment that it continues.
+
+    Args:
+        fragment: A body from the beginning of its cut record on.
+        body: The next body.
+
+    Returns:
+        The joined bytes, which begin with the cut record (perhaps cut once more); None if `body` is no continuation.
+    """
+    envelope = envelope_of(fragment)
+    if not envelope:
+        return None
+    content = body.lstrip(b"[" + _WHITE_SPACE)
+    cut_value = fragment[: -len(_FRAMING)] if fragment.endswith(_FRAMING) else fragment
+    if content.startswith(envelope):
+        end = object_end(content, 0)
+        if end > 0 and is_json(content[:end]):
+            return None
+        resumed = content[len(envelope) :]
+        joined = cut_value + resumed
+        if not starts_whole(joined):
+            unstripped = fragment + resumed
+            if starts_whole(unstripped):
+                return unstripped
+        return joined
+    if content.startswith(b"{"):
+        return None
+    for candidate in (cut_value + body, fragment + body):
+        if starts_whole(candidate):
+            return candidate
+    return None
+
+
+def starts_whole(joined: bytes) -> bool:
+    """Whether the bytes begin with a complete JSON object."""
+    end = object_end(joined, 0)
+    return end > 0 and is_json(joined[:end])
+
+
+def is_json(value: bytes) -> bool:
+    """Whether the bytes are one JSON value."""
+    try:
+        orjson.loads(value)
+    except ValueError:
+        return False
+    return True
+
+
+def closed_by_force(fragment: bytes) -> bytes:
+    """End a fragment whose continuation never came where it was cut, if its record is a text.
+
+    Returns:
+        A complete event, or nothing.
+    """
+    text = fragment[: -len(_FRAMING)] if fragment.endswith(_FRAMING) else fragment
+    for missing in range(_UNICODE_ESCAPE_BYTES + 1):
+        candidate = text[: len(text) - missing] + b'"}'
+        if is_json(candidate):
+            return candidate
+    return b""
+
+
+def next_event_start(body: bytes, begin: int, end: int) -> int:
+    """Find where the next event begins inside of a stretch that could not be read, or answer -1.
+
+    Inside a string every quote has a backslash before it, so the beginning of an event cannot be part of one.
+    """
+    nearest = -1
+    for mark in _EVENT_STARTS:
+        found = body.find(mark, begin, end if nearest < 0 else nearest)
+        while found >= 0:
+            before = found - 1
+            while before > begin and body[before] in _WHITE_SPACE:
+                before -= 1
+            if body[before] == 0x2C:
+                nearest = found
+                break
+            found = body.find(mark, found + 1, end if nearest < 0 else nearest)
+    return nearest
+
+
+def replace_lone_surrogates(event: bytes) -> bytes:
+    r"""Write `\ufffd` in place of each surrogate escape that has no partner."""
+    pieces: list[bytes] = []
+    copied = 0
+    position = event.find(b"\\")
+    while 0 <= position < len(event) - 5:
+        surrogate = _surrogate(event, position)
+        if surrogate == 1 and _surrogate(event, position + 6) == 2:
+            position += 12
+        elif surrogate:
+            pieces.append(event[copied:position] + b"\\ufffd")
+            position += 6
+            copied = position
+        else:
+            position += 2
+        position = event.find(b"\\", position)
+    pieces.append(event[copied:])
+    return b"".join(pieces)
+
+
+def _surrogate(event: bytes, position: int) -> int:
+    """1 if a high surrogate's escape begins here, 2 for a low one, 0 for anything else."""
+    escape = event[position : position + 6].lower()
+    if len(escape) < 6 or not escape.startswith(b"\\ud"):
+        return 0
+    if escape[3:4] in (b"8", b"9", b"a", b"b"):
+        return 1
+    return 2 if escape[3:4] in (b"c", b"d", b"e", b"f") else 0

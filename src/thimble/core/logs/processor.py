@@ -1,0 +1,319 @@
+"""From bodies of the Telemetry API to entries for the logs intake and platform events for the rest of the process.
+
+The scanner (a kernel) turns the plain lines of a body into entries; what it leaves is handled here, one event at a time
+and in order: platform events, JSON lines, lines that need a second look. Order matters: a line belongs to the
+invocation that is current where it stands in the stream.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from thimble.core import limits
+from thimble.core.codec import telemetry_events as telemetry
+from thimble.core.codec.rfc3339 import INVALID_TIME_MS, parse_time_ms
+from thimble.core.logs import fragment as fragments
+from thimble.core.logs import inspection, platform_lines
+from thimble.core.logs.aggregator import DATA_TYPE
+from thimble.core.logs.entries import HEAD, EntryFragments, json_text
+from thimble.core.logs.orphans import OrphanLines
+from thimble.kernels import log_batch_codes as codes
+from thimble.kernels.log_batch import LogScanner
+
+if TYPE_CHECKING:
+    from thimble.core.drops import Drops
+    from thimble.core.logs.aggregator import LogAggregator
+
+DROP_MALFORMED: Final = "malformed_event"
+"""A piece of a body that is no JSON object with time, type and record."""
+
+_RUNTIME_DURATIONS_MAX: Final = 64
+"""Invocations whose runtime duration waits for their report; on-demand there is one, the rest never reported."""
+
+_RESCANNED_BODIES_MAX: Final = 16
+"""How often, in lengths of the body, the search for the next readable event may go over what it saw before."""
+
+_BETWEEN_EVENTS: Final = b" \t\r\n,[]"
+
+
+class LogProcessor:
+    """Everything between a POST of the platform and the aggregator.
+
+    Args:
+        arn: The function's ARN, lower-cased.
+        service: The `service` of every entry, perhaps empty.
+        tags: The tags of every entry, joined by commas.
+        logs_on: False makes no entry and only answers events.
+        aggregator: Where entries go.
+        drops: Where unreadable events are counted.
+        managed_instance: True when invocations overlap, so that only a line that names its invocation belongs to one.
+
+    Attributes:
+        skipped_events: Readable events without a meaning for us: unknown types, records that are no text or object.
+    """
+
+    def __init__(
+        self,
+        arn: str,
+        service: str,
+        tags: str,
+        logs_on: bool,
+        aggregator: LogAggregator,
+        drops: Drops,
+        managed_instance: bool = False,
+    ) -> None:
+        self.skipped_events = 0
+        self._logs_on = logs_on
+        self._aggregator = aggregator
+        self._drops = drops
+        self._managed_instance = managed_instance
+        self._entry = EntryFragments(arn, service, tags)
+        self._orphans = OrphanLines(self._entry, aggregator, limits.ORPHAN_LINES_MAX, limits.ORPHAN_BYTES_MAX)
+        self._scanner = LogScanner()
+        self._current_id = ""
+        self._after_text = b""
+        self._set_current_id("")
+        self._runtime_ms: dict[str, float] = {}
+        self._fragment = b""
+        self._fragment_ms = 0
+
+    def ingest(self, body: bytes, now_ms: int) -> list[telemetry.TelemetryEvent]:
+        """Take one POST body, whatever its bytes.
+
+        Args:
+            body: A JSON array of events, perhaps cut in the middle of the last one.
+            now_ms: Any steady clock; it limits how long a cut record waits for its other half.
+
+        Returns:
+            The platform events in it, in order, after the entries of their lines were queued.
+        """
+        events: list[telemetry.TelemetryEvent] = []
+        if self._fragment:
+            cut = self._fragment
+            self._fragment = b""
+            joined = fragments.join_fragment(cut, body) if self._is_fresh(now_ms) else None
+            if joined is None:
+                if not body.lstrip(_BETWEEN_EVENTS).startswith(_without_framing(cut)):
+                    self._give_up(cut, events)
+            else:
+                body = joined
+        self._scan(_valid_utf8(body), body, now_ms, events)
+        return events
+
+    def release_held(self) -> None:
+        """Send what waits for something that will not come any more: orphans without an id, and half a record."""
+        if self._fragment:
+            cut = self._fragment
+            self._fragment = b""
+            self._give_up(cut, [])
+        self._orphans.release("")
+
+    def _scan(self, body: bytes, raw: bytes, now_ms: int, events: list[telemetry.TelemetryEvent]) -> None:
+        """Handle every event of a body; `raw` is the body before it was made valid UTF-8."""
+        scanner = self._scanner
+        aggregator = self._aggregator
+        position = 0
+        rescan_bytes = _RESCANNED_BODIES_MAX * len(body)
+        while True:
+            reason = scanner.scan(body, position, aggregator.room_entries, aggregator.room_bytes)
+            if scanner.count:
+                aggregator.add_joined(scanner.entries, scanner.count)
+            position = scanner.position
+            if reason == codes.END:
+                return
+            if reason == codes.FULL:
+                aggregator.seal()
+                continue
+            start: int = scanner.event_start
+            end: int = scanner.event_end
+            if reason == codes.GARBAGE:
+                self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
+                continue
+            if reason == codes.EVENT and self._handle_event(body[start:end], events):
+                continue
+            position = fragments.next_event_start(body, start + 1, end)
+            rescan_bytes -= end - start
+            if position < 0 and (reason == codes.CUT or not body[end:].strip(_BETWEEN_EVENTS)):
+                self._hold_fragment(body, raw, start, now_ms)
+                return
+            self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
+            if position < 0 or rescan_bytes < 0:
+                position = end
+
+    def _handle_event(self, event_json: bytes, events: list[telemetry.TelemetryEvent]) -> bool:
+        """Handle one event that the scanner left; answer False if it cannot be read at all."""
+        fields = _read_object(event_json)
+        if fields is None:
+            return False
+        kind = fields.get("type")
+        time = fields.get("time")
+        time_ms = parse_time_ms(time) if isinstance(time, str) else INVALID_TIME_MS
+        if not isinstance(kind, str) or time_ms == INVALID_TIME_MS or "record" not in fields:
+            self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
+        elif kind == "function" or kind == "extension":
+            self._handle_line(kind == "function", fields["record"], time_ms, events)
+        else:
+            event = telemetry.parse_platform_event(kind, time_ms, fields["record"])
+            if event is None:
+                self.skipped_events += 1
+            else:
+                self._handle_platform(event)
+                events.append(event)
+        return True
+
+    def _handle_line(
+        self, is_function: bool, record: object, time_ms: int, events: list[telemetry.TelemetryEvent]
+    ) -> None:
+        """Queue one line that the function or an extension wrote."""
+        if not self._logs_on:
+            return
+        request_id = ""
+        durable: tuple[str, str] | None = None
+        fields: dict[str, object] | None = None
+        if isinstance(record, str):
+            text = record
+            if inspection.looks_like_object(text):
+                fields = inspection.parse_object(text)
+        elif isinstance(record, dict):
+            compact = inspection.compact_json(record)
+            if compact is None:
+                self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
+                return
+            text = compact
+            fields = record
+            if is_function:
+                request_id = inspection.payload_request_id(record)
+                durable = inspection.durable_execution(record)
+        else:
+            self.skipped_events += 1
+            return
+        if inspection.tells_out_of_memory(text):
+            events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, request_id or self._current_id))
+        status = "info"
+        extra_tags: str | None = None
+        if fields is not None:
+            inspected = inspection.inspect_object(fields, text, status)
+            text = inspected.text
+            status = inspected.status
+            extra_tags = inspected.extra_tags
+        self._queue(text, time_ms, self._entry.after_time(status, extra_tags), request_id, durable)
+
+    def _queue(
+        self, text: str, time_ms: int, after_time: bytes, own_id: str, durable: tuple[str, str] | None = None
+    ) -> None:
+        """Queue a line for the invocation it names, else for the current one, else with the orphans."""
+        text_json = json_text(text)
+        after_time = b"%d" % time_ms + after_time
+        if own_id or durable is not None:
+            request_id = own_id or ("" if self._managed_instance else self._current_id)
+            after_text = self._entry.after_text(request_id, durable)
+            has_place = bool(request_id)
+        else:
+            after_text = self._after_text
+            has_place = bool(self._current_id)
+        if has_place or self._managed_instance:
+            self._aggregator.add(HEAD, text_json, after_text + after_time)
+        else:
+            self._orphans.hold(text_json, after_time, durable)
+
+    def _handle_platform(self, event: telemetry.TelemetryEvent) -> None:
+        """Queue the line that a platform event stands for and follow which invocation is current."""
+        kind = event.kind
+        if kind == telemetry.INIT_START:
+            self._queue_platform(platform_lines.init_start_line(event), event, False)
+        elif kind == telemetry.START:
+            self._set_current_id(event.request_id)
+            self._queue_platform(platform_lines.start_line(event), event, False)
+        elif kind == telemetry.RUNTIME_DONE:
+            if event.has_metrics:
+                self._remember_runtime(event.request_id, event.duration_ms)
+            self._queue_platform(platform_lines.end_line(event), event, platform_lines.is_failed(event))
+            self._set_current_id("")
+        elif kind == telemetry.REPORT and event.is_on_demand_shape:
+            runtime_ms = self._runtime_ms.pop(event.request_id, 0.0)
+            self._queue_platform(platform_lines.report_line(event, runtime_ms), event, False)
+        elif kind == telemetry.REPORT:
+            text = platform_lines.managed_report_line(event)
+            self._queue_platform(text, event, platform_lines.is_failed(event))
+            self._set_current_id("")
+
+    def _queue_platform(self, text: str, event: telemetry.TelemetryEvent, failed: bool) -> None:
+        """Queue a platform line, then the orphans if the line names an invocation."""
+        if self._logs_on:
+            self._queue(text, event.time_ms, self._entry.after_time("error" if failed else "info"), event.request_id)
+            if event.request_id:
+                self._orphans.release(event.request_id)
+
+    def _set_current_id(self, request_id: str) -> None:
+        """Change the current invocation, and with it what the scanner writes around plain lines."""
+        self._current_id = request_id
+        self._after_text = self._entry.after_text("" if self._managed_instance else request_id)
+        takes_lines = self._logs_on and (bool(request_id) or self._managed_instance)
+        self._scanner.set_fragments(
+            HEAD if takes_lines else b"",
+            self._after_text,
+            self._entry.after_time("info"),
+            self._aggregator.entry_bytes_max,
+        )
+
+    def _remember_runtime(self, request_id: str, runtime_ms: float) -> None:
+        if len(self._runtime_ms) >= _RUNTIME_DURATIONS_MAX:
+            for oldest in self._runtime_ms:
+                del self._runtime_ms[oldest]
+                break
+        self._runtime_ms[request_id] = runtime_ms
+
+    def _is_fresh(self, now_ms: int) -> bool:
+        return now_ms - self._fragment_ms <= fragments.FRAGMENT_AGE_MS_MAX
+
+    def _hold_fragment(self, body: bytes, raw: bytes, start: int, now_ms: int) -> None:
+        """Keep the last event of a body, which cannot be read, for the next body."""
+        cut = body[start:]
+        if raw is not body:
+            # The cut may have gone through a character: keep the bytes as they came, the other half completes it.
+            envelope = fragments.envelope_of(cut)
+            found = raw.rfind(envelope) if envelope else -1
+            if found >= 0:
+                cut = raw[found:]
+        if len(cut) > fragments.FRAGMENT_BYTES_MAX:
+            self._give_up(cut, [])
+            return
+        self._fragment = cut
+        self._fragment_ms = now_ms
+
+    def _give_up(self, cut: bytes, events: list[telemetry.TelemetryEvent]) -> None:
+        """Send what there is of a record whose other half never came, or count it."""
+        event_json = fragments.closed_by_force(_valid_utf8(cut))
+        if not event_json or not self._handle_event(event_json, events):
+            self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
+
+
+def _read_object(event_json: bytes) -> dict[str, object] | None:
+    """Parse one event; a lone surrogate in it becomes U+FFFD."""
+    try:
+        value: object = orjson.loads(event_json)
+    except ValueError:
+        if b"\\u" not in event_json:
+            return None
+        try:
+            value = orjson.loads(fragments.replace_lone_surrogates(event_json))
+        except ValueError:
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def _without_framing(cut: bytes) -> bytes:
+    return cut[:-2] if cut.endswith(b"}]") else cut
+
+
+def _valid_utf8(body: bytes) -> bytes:
+    """The body itself if it is UTF-8, else a copy with U+FFFD for what is not."""
+    if body.isascii():
+        return body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "replace").encode()
+    return body

@@ -1,0 +1,14 @@
+"""Selection of the scanner of telemetry bodies; see `log_batch_py` for what it does. Never compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thimble import twin
+
+if TYPE_CHECKING or twin.PURE:
+    from thimble.kernels.log_batch_py import LogScanner
+else:
+    from thimble._native.log_batch import LogScanner
+
+__all__ = ("LogScanner",)
