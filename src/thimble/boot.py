@@ -258,12 +258,12 @@ def split_api(text):
 def say(level, text):
     """Write one line of our own log; only failures of stage 0 come this way, so the formatter is imported late."""
     try:
-        from thimble.core.codec.log_line import is_shown, log_line
+        from thimble.core.codec.log_line import INFO, is_shown, log_line, parse_level
 
-        wanted = posix.environ.get(b"DD_LOG_LEVEL", b"").decode("utf-8", "replace")
-        if not is_shown(level, wanted):
+        verbosity = parse_level(posix.environ.get(b"DD_LOG_LEVEL", b"").decode("utf-8", "replace"))
+        if not is_shown(level, verbosity if verbosity >= 0 else INFO):
             return
-        line = log_line(level, text)
+        line = log_line(level, text) + "\n"
     except Exception:
         line = f"DD_EXTENSION | {level} | {text}\n"
     try:

@@ -15,6 +15,7 @@ from .messages import Answer, Request
 from .parser import Head, MessageParser, ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
 
 CONNECTIONS_MAX: Final = 256
@@ -38,12 +39,24 @@ class Handler:
         """Answer one request."""
         raise AssertionError
 
+    def failed(self) -> Answer:
+        """The answer when `handle` has a defect: whatever harms the client least."""
+        return Answer(500)
+
 
 class HttpServer:
     """Serves a listening socket until `stop`."""
 
-    def __init__(self, loop: Loop, sock: Socket, handler: Handler, name: str) -> None:
+    def __init__(
+        self, loop: Loop, sock: Socket, handler: Handler, name: str, on_defect: Callable[[str, Exception], None]
+    ) -> None:
+        """
+        Args:
+            sock: Bound and listening; owned from now on.
+            on_defect: Told when the handler raises; the client gets `Handler.failed` all the same.
+        """
         self._loop = loop
+        self._on_defect = on_defect
         self._listener = Listener(loop, sock)
         self._handler = handler
         self._name = name
@@ -60,9 +73,13 @@ class HttpServer:
             self._connections = [other for other in self._connections if not other.task.is_done]
             if len(self._connections) >= CONNECTIONS_MAX:
                 await self._loop.join(self._connections[0].task)
-            connection = _Connection(self._loop, stream, self._handler)
+            connection = _Connection(self._loop, stream, self._handler, self)
             self._connections.append(connection)
             connection.task = self._loop.spawn(connection.serve(), f"{self._name} connection")
+
+    def tell_defect(self, error: Exception) -> None:
+        """A handler raised what it must not."""
+        self._on_defect(self._name, error)
 
     async def stop(self, deadline_ns: int) -> None:
         """Refuse new connections, let running requests finish until the deadline, close everything."""
@@ -84,8 +101,9 @@ async def _nothing() -> None:
 
 
 class _Connection:
-    def __init__(self, loop: Loop, stream: SocketStream, handler: Handler) -> None:
+    def __init__(self, loop: Loop, stream: SocketStream, handler: Handler, server: HttpServer) -> None:
         self._loop = loop
+        self._server = server
         self._stream = stream
         self._handler = handler
         self._parser = MessageParser(True)
@@ -149,7 +167,11 @@ class _Connection:
                 self._parser.feed(data)
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        answer = await self._handler.handle(Request(head, body, size > limit))
+        try:
+            answer = await self._handler.handle(Request(head, body, size > limit))
+        except Exception as error:
+            self._server.tell_defect(error)
+            answer = self._handler.failed()
         closes = answer.closes or not head.keeps_alive or self.is_last
         await self._stream.send(answer.encode(closes, head.method != "HEAD"), deadline_ns)
         return not closes

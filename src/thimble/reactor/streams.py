@@ -55,6 +55,11 @@ class SocketStream(ByteStream):
         self.is_closed = False
         loop.watch(self._fd)
 
+    @property
+    def socket(self) -> Socket:
+        """The socket itself, for whoever must go on without the loop."""
+        return self._socket
+
     async def receive(self, size_max: int, deadline_ns: int = NO_DEADLINE) -> bytes:
         while not self.is_closed:
             try:
@@ -89,12 +94,6 @@ class SocketStream(ByteStream):
             self.is_closed = True
             self._loop.forget(self._fd)
             self._socket.close()
-
-    def detach(self) -> Socket:
-        """Give the socket away, out of the loop's hands."""
-        self.is_closed = True
-        self._loop.forget(self._fd)
-        return self._socket
 
 
 class Listener:

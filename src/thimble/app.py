@@ -1,0 +1,185 @@
+"""Stage 1: the composition root, and the root of the compiled group.
+
+Everything is made here and handed down; no module below reaches for the environment, the clock or a global.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic_ns, time_ns
+from typing import TYPE_CHECKING, Final
+
+import posix
+import select
+
+from thimble.config.aws import LambdaEnvironment, read_lambda_environment
+from thimble.config.environment import load_settings
+from thimble.config.model import Settings
+from thimble.config.urls import logs_url
+from thimble.core.drops import Drops
+from thimble.core.lifecycle.flush_control import FlushControl
+from thimble.core.limits import LOG_ENTRIES_MAX, LOG_PAYLOAD_BYTES_MAX, LOG_STORE_BYTES_MAX
+from thimble.core.logs.aggregator import LogAggregator
+from thimble.core.logs.processor import LogProcessor
+from thimble.core.tags import static_tags, tag_text
+from thimble.http.client import Client
+from thimble.http.messages import parse_url
+from thimble.http.server import Handler, HttpServer
+from thimble.reactor.loop import Loop, Task
+from thimble.reactor.tls import TlsContext
+from thimble.shell.compress import zstd_compressor
+from thimble.shell.flusher import Flusher
+from thimble.shell.invocations import InvocationLoop
+from thimble.shell.log import Log
+from thimble.shell.shutdown import shut_down
+from thimble.sinks.logs import LogsSink
+from thimble.sinks.sink import Sink
+from thimble.sources.dogstatsd_udp import count_datagrams
+from thimble.sources.extensions_api import ExtensionsApi
+from thimble.sources.lifecycle_http import LifecycleHandler
+from thimble.sources.telemetry import TelemetryHandler
+from thimble.sources.trace_agent import TraceAgentHandler
+from thimble.version import VERSION
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
+    from typing import Any
+
+LIFECYCLE_PORT: Final = 8124
+DOGSTATSD_PORT: Final = 8125
+TRACE_AGENT_PORT: Final = 8126
+TELEMETRY_PORT: Final = 8999
+SYSTEM_CA_DIRECTORY: Final = "/etc/ssl/certs"
+
+
+def write(descriptor: int, data: bytes) -> None:
+    """Write a log line; a reader that went away must not hurt us."""
+    try:
+        posix.write(descriptor, data)
+    except OSError:
+        return
+
+
+def monotonic_ms() -> int:
+    return monotonic_ns() // 1_000_000
+
+
+def wall_ms() -> int:
+    return time_ns() // 1_000_000
+
+
+def ca_directory() -> str:
+    """The bundle's own roots, or the system's when we are not frozen."""
+    base: str = getattr(sys, "_MEIPASS", "")
+    return base + "/ca" if base else SYSTEM_CA_DIRECTORY
+
+
+def run(handover: Any) -> int:
+    """Run stage 1 until the sandbox ends.
+
+    Args:
+        handover: A `thimble.boot.Handover`.
+
+    Returns:
+        The exit code.
+    """
+    environ = {
+        key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in handover.environ.items()
+    }
+    settings, warnings = load_settings(environ)
+    log = Log(settings.log_verbosity, write, monotonic_ms)
+    for warning in warnings:
+        log.warn(warning)
+    app = App(handover, settings, read_lambda_environment(environ), log)
+    app.loop.run(app.main())
+    return 0
+
+
+class App:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, handover: Any, settings: Settings, aws: LambdaEnvironment, log: Log) -> None:
+        self._handover = handover
+        self._settings = settings
+        self._log = log
+        self.loop = Loop(select.epoll(), monotonic_ns, self._on_task_error)
+        self.drops = Drops()
+        tags = static_tags(settings, aws, handover.account_id, posix.uname().machine, VERSION)
+        self.aggregator = LogAggregator(
+            LOG_ENTRIES_MAX,
+            LOG_PAYLOAD_BYTES_MAX,
+            LOG_STORE_BYTES_MAX,
+            zstd_compressor(settings.logs_compression_level) if settings.logs_use_compression else None,
+            self.drops,
+        )
+        self.processor = LogProcessor(
+            tags.get("function_arn", ""),
+            settings.service.lower(),
+            tag_text(tags),
+            settings.logs_enabled,
+            self.aggregator,
+            self.drops,
+        )
+        sinks: list[Sink] = [LogsSink(parse_url(logs_url(settings)), self.processor, self.aggregator)]
+        self.flusher = Flusher(
+            self.loop,
+            Client(self.loop, self._make_tls),
+            sinks,
+            self._api_key,
+            settings.flush_timeout_s * 1000,
+            self.drops,
+            log,
+        )
+        self.invocations = InvocationLoop(
+            self.loop,
+            ExtensionsApi(self.loop, handover),
+            FlushControl(settings.flush_strategy, settings.flush_timeout_s, wall_ms() // 1000),
+            self.flusher,
+            log,
+            wall_ms,
+            bool(handover.is_subscribed),
+            settings.flush_timeout_s * 1000,
+            settings.max_billed_ms_per_invocation,
+        )
+        self.servers: list[HttpServer] = []
+
+    async def main(self) -> None:
+        """Serve until the platform ends the sandbox, then shut down."""
+        self._serve(
+            TELEMETRY_PORT,
+            TelemetryHandler(self.processor, wall_ms, self.invocations.on_events, self.drops),
+            "telemetry",
+        )
+        self._serve(LIFECYCLE_PORT, LifecycleHandler(self.invocations.on_end_call, self._flush_on_call), "lifecycle")
+        self._serve(TRACE_AGENT_PORT, TraceAgentHandler(self.drops), "trace agent")
+        datagrams: Socket | None = self._handover.sockets.get(DOGSTATSD_PORT)
+        if datagrams is not None:
+            self.loop.spawn(count_datagrams(self.loop, datagrams, self.drops), "dogstatsd")
+        end = await self.invocations.run()
+        await shut_down(
+            self.loop, self.invocations, self.servers, self.flusher, self.drops, self._log, end.budget_ms
+        )
+
+    def _serve(self, port: int, handler: Handler, name: str) -> None:
+        sock: Socket | None = self._handover.sockets.get(port)
+        if sock is not None:
+            self.servers.append(HttpServer(self.loop, sock, handler, name, self._on_defect))
+
+    async def _flush_on_call(self) -> None:
+        await self.flusher.flush(self.loop.deadline_in_ms(self._settings.max_billed_ms_per_invocation))
+
+    def _api_key(self) -> str:
+        return self._settings.api_key
+
+    def _make_tls(self) -> TlsContext:
+        settings = self._settings
+        return TlsContext(ca_directory(), settings.tls_cert_file, not settings.skip_ssl_validation)
+
+    def _on_task_error(self, task: Task) -> None:
+        self._report_defect(task.name, task.error)
+
+    def _on_defect(self, name: str, error: Exception) -> None:
+        self._report_defect(name, error)
+
+    def _report_defect(self, name: str, error: BaseException | None) -> None:
+        self._log.error_once(f"defect {name}", f"EXTENSION | Defect in {name}: {type(error).__name__}: {error}")

@@ -1,0 +1,65 @@
+"""Every limit of the process, with its unit, where it comes from, and what happens when it is reached."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- logs ---------------------------------------------------------------------------------------------------------
+
+LOG_ENTRIES_MAX: Final = 1000
+"""Entries in one logs payload. The intake's limit; a full payload is sealed and the next one begins."""
+
+LOG_PAYLOAD_BYTES_MAX: Final = 5_242_880
+"""Uncompressed bytes of one logs payload, brackets and commas included. The intake's limit; see `LOG_ENTRIES_MAX`."""
+
+LOG_STORE_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Compressed and not yet compressed bytes of logs that wait for a flush. The oldest payload is dropped and counted."""
+
+ORPHAN_LINES_MAX: Final = 1000
+ORPHAN_BYTES_MAX: Final = 1024 * 1024
+"""Lines that wait for an invocation to belong to. The oldest goes out with `request_id: null`."""
+
+# --- sending ------------------------------------------------------------------------------------------------------
+
+RETRY_BYTES_MAX: Final = 10 * 1024 * 1024
+"""Bytes of payloads per kind of data that wait for another try. The oldest is dropped and counted."""
+
+REDRIVES_MAX: Final = 3
+"""Flushes in which one payload may fail before it is dropped and counted."""
+
+SENDERS_MAX: Final = 8
+"""Requests to intakes that are open at a time."""
+
+BACKOFF_MS: Final = 100
+"""Pause before the second attempt within a flush, twice that before the third, as far as the deadline allows."""
+
+# --- local servers ------------------------------------------------------------------------------------------------
+
+TELEMETRY_BODY_BYTES_MAX: Final = 12 * 1024 * 1024
+"""One POST of the Telemetry API: legally at most 2 MiB and metadata. A larger one is read, counted and dropped."""
+
+LIFECYCLE_BODY_BYTES_MAX: Final = 6_291_456
+"""The invocation's payload in start- and end-invocation calls; a larger one counts as empty, as in the reference."""
+
+TRACE_BODY_BYTES_MAX: Final = 52_428_800
+"""One payload of a tracer; a larger one is answered with 413."""
+
+# --- time ---------------------------------------------------------------------------------------------------------
+
+DEADLINE_MARGIN_MS: Final = 100
+"""Kept free before every deadline of the platform."""
+
+NO_TELEMETRY_FLUSH_MS: Final = 1_000
+"""Without telemetry, a flush begins when no INVOKE has come for so long."""
+
+DONE_AFTER_END_CALL_MS: Final = 500
+"""After the tracer's end-invocation call, how long to wait for the platform to say the same."""
+
+SHUTDOWN_BUDGET_MS: Final = 2_000
+"""Time for the shutdown when the event carries no deadline."""
+
+SHUTDOWN_QUIET_MS: Final = 300
+"""At shutdown, how long to wait for further telemetry after the last."""
+
+DONE_WAIT_MARGIN_MS: Final = 250
+"""Before the function's deadline, when the wait for the runtime's end is given up and what is there is sent."""

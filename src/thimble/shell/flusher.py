@@ -1,0 +1,176 @@
+"""Moves what the sinks hold to the intakes.
+
+Deliveries wait in one queue, and up to `SENDERS_MAX` sender tasks empty it. A background flush starts them and goes on;
+a blocking flush waits for them, but never beyond its deadline: then the senders are ended, and what is unsent goes
+into the retry queue, which the next flush sends first. So no request is in flight when a blocking flush returns.
+
+A background flush may be frozen half-way, with `/next` pending. An attempt that fails after the process was frozen says
+nothing about the peer and is repeated without being counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thimble.core.limits import BACKOFF_MS, SENDERS_MAX
+from thimble.http.client import Client, OutgoingRequest
+from thimble.reactor.errors import ReactorError
+from thimble.reactor.loop import Loop, Signal, Task
+from thimble.shell.log import Log
+from thimble.shell.retry import RetryQueue
+from thimble.sinks.sink import DELIVERED, REFUSED, RETRY, Delivery, Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thimble.core.drops import Drops
+
+
+class Flusher:
+    """Sends for all sinks.
+
+    Args:
+        sinks: In order of importance: when time is short, the first ones are sent.
+        api_key: The current key, "" when there is none (yet).
+        request_timeout_ms: For one attempt.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        client: Client,
+        sinks: list[Sink],
+        api_key: Callable[[], str],
+        request_timeout_ms: int,
+        drops: Drops,
+        log: Log,
+    ) -> None:
+        self._loop = loop
+        self._client = client
+        self._sinks = sinks
+        self._api_key = api_key
+        self._request_timeout_ms = request_timeout_ms
+        self._drops = drops
+        self._log = log
+        self._retry = RetryQueue(drops)
+        self._queue: list[Delivery] = []
+        self._senders: list[Task] = []
+        self._active = 0
+        self._is_idle = Signal()
+        loop.set_signal(self._is_idle)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a flush is under way."""
+        return not self._is_idle.is_set
+
+    def start(self, is_final: bool = False) -> None:
+        """Begin to send everything that is ready, and return at once."""
+        self._queue.extend(self._retry.take_all())
+        for sink in self._sinks:
+            try:
+                self._queue.extend(sink.take(is_final))
+            except Exception as error:  # a defect of one sink must not keep the others from sending
+                text = f"{sink.kind.upper()} | Nothing can be sent: {type(error).__name__}: {error}"
+                self._log.error_once(f"{sink.kind} defect", text)
+        if self._queue and not self._api_key():
+            self._drop_without_key()
+        self._senders = [sender for sender in self._senders if not sender.is_done]
+        for _ in range(min(len(self._queue), SENDERS_MAX - self._active)):
+            self._active += 1
+            self._loop.clear_signal(self._is_idle)
+            self._senders.append(self._loop.spawn(self._send_queue(), "sender"))
+
+    async def flush(self, deadline_ns: int, is_final: bool = False) -> None:
+        """Send everything that is ready, and return when it is sent or the deadline has come."""
+        self.start(is_final)
+        if not await self._loop.wait_signal(self._is_idle, deadline_ns):
+            await self._interrupt()
+
+    def drop_all(self) -> None:
+        """Count what is left as lost; for the very end."""
+        for delivery in self._retry.take_all():
+            self._drops.add(delivery.sink.kind, "unsent_at_shutdown", delivery.payload.item_count)
+
+    def _drop_without_key(self) -> None:
+        for delivery in [delivery for delivery in self._queue if not delivery.api_key]:
+            self._queue.remove(delivery)
+            self._drops.add(delivery.sink.kind, "no_api_key", delivery.payload.item_count)
+            name = delivery.sink.kind.upper()
+            self._log.error_once("no key", f"{name} | Skipping flushing: Failed to resolve API key")
+
+    async def _interrupt(self) -> None:
+        """End the senders where they stand; what they and the queue hold waits for the next flush."""
+        for sender in self._senders:
+            self._loop.cancel(sender)
+        for sender in self._senders:
+            await self._loop.join(sender)
+        for delivery in self._queue:
+            self._retry.put(delivery, False)
+        self._queue.clear()
+
+    async def _send_queue(self) -> None:
+        """One sender: takes deliveries until the queue is empty."""
+        try:
+            while self._queue:
+                delivery = self._queue.pop(0)
+                is_settled = False
+                try:
+                    await self._deliver(delivery)
+                    is_settled = True
+                finally:
+                    if not is_settled:
+                        self._retry.put(delivery, False)
+        finally:
+            self._active -= 1
+            if self._active == 0:
+                self._client.close()
+                self._loop.set_signal(self._is_idle)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Try until the answer is final, the attempts are used up, or the owner ends the task."""
+        sink = delivery.sink
+        attempt = 0
+        while True:
+            freezes = self._loop.freezes
+            attempt += 1
+            verdict = RETRY
+            try:
+                response = await self._client.request(
+                    self._request(delivery), self._loop.deadline_in_ms(self._request_timeout_ms)
+                )
+            except ReactorError as error:
+                reason = str(error)
+            else:
+                verdict = sink.judge(response.status)
+                reason = f"status {response.status}"
+            if verdict == DELIVERED:
+                return
+            if verdict == REFUSED:
+                self._refused(delivery, reason)
+                return
+            if self._loop.freezes != freezes:
+                attempt -= 1
+            elif attempt >= sink.attempts_per_flush:
+                self._log.error_once(
+                    f"{sink.kind} {reason}",
+                    f"{sink.kind.upper()} | Failed to send to {delivery.target.host} after {attempt} attempts: {reason}",
+                )
+                self._retry.put(delivery, True)
+                return
+            else:
+                await self._loop.sleep_ms(BACKOFF_MS * attempt)
+
+    def _request(self, delivery: Delivery) -> OutgoingRequest:
+        headers = [("DD-API-KEY", delivery.api_key or self._api_key())]
+        headers.extend(delivery.headers)
+        return OutgoingRequest("POST", delivery.target, headers, delivery.payload.body)
+
+    def _refused(self, delivery: Delivery, reason: str) -> None:
+        kind = delivery.sink.kind
+        self._drops.add(kind, "refused", delivery.payload.item_count)
+        if reason == "status 403":
+            text = "Request was denied by Datadog: Access denied. Please verify that your API key is valid."
+        else:
+            text = f"The intake {delivery.target.host} refused a payload: {reason}. It is not sent again."
+        self._log.error_once(f"{kind} refused {reason}", f"{kind.upper()} | {text}")
