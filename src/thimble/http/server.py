@@ -70,9 +70,9 @@ class HttpServer:
                 stream = await self._listener.accept()
             except ReactorError:
                 return
-            self._connections = [other for other in self._connections if not other.task.is_done]
+            self._connections = [other for other in self._connections if not other.is_over]
             if len(self._connections) >= CONNECTIONS_MAX:
-                await self._loop.join(self._connections[0].task)
+                await self._connections[0].join(NO_DEADLINE)
             connection = _Connection(self._loop, stream, self._handler, self)
             self._connections.append(connection)
             connection.task = self._loop.spawn(connection.serve(), f"{self._name} connection")
@@ -89,15 +89,11 @@ class HttpServer:
         for connection in self._connections:
             connection.is_last = True
             if not connection.is_busy:
-                self._loop.cancel(connection.task)
+                connection.cancel()
         for connection in self._connections:
-            if not await self._loop.join(connection.task, deadline_ns):
-                self._loop.cancel(connection.task)
+            if not await connection.join(deadline_ns):
+                connection.cancel()
         self._connections = []
-
-
-async def _nothing() -> None:
-    return
 
 
 class _Connection:
@@ -109,7 +105,18 @@ class _Connection:
         self._parser = MessageParser(True)
         self.is_busy = False
         self.is_last = False
-        self.task: Task = Task(_nothing(), "not started")
+        self.task: Task | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.task is not None and self.task.is_done
+
+    async def join(self, deadline_ns: int) -> bool:
+        return self.task is None or await self._loop.join(self.task, deadline_ns)
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self._loop.cancel(self.task)
 
     async def serve(self) -> None:
         try:

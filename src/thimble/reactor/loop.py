@@ -24,14 +24,8 @@ from .errors import Cancelled, DeadlinePassed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
-    from typing import Any, Protocol
-
-    class Poller(Protocol):
-        """The part of `select.epoll` that the loop uses."""
-
-        def register(self, fd: int, eventmask: int) -> None: ...
-        def unregister(self, fd: int) -> None: ...
-        def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]: ...
+    from select import epoll
+    from typing import Any
 
 
 NO_DEADLINE: Final = 0
@@ -109,7 +103,7 @@ class _Watch:
 class Loop:
     """Runs tasks until the main one is done."""
 
-    def __init__(self, poller: Poller, clock: Callable[[], int], on_task_error: Callable[[Task], None]) -> None:
+    def __init__(self, poller: epoll, clock: Callable[[], int], on_task_error: Callable[[Task], None]) -> None:
         """
         Args:
             poller: A `select.epoll`, or something with its methods.
@@ -122,6 +116,7 @@ class Loop:
         self._watches: dict[int, _Watch] = {}
         self._timed: list[Wait] = []
         self._ready: list[Task] = []
+        self._main: Task | None = None
         self.tasks: list[Task] = []
         self.frozen_ns = 0
         self.freezes = 0
@@ -161,6 +156,7 @@ class Loop:
     def run(self, main: Coroutine[Any, Any, object]) -> object:
         """Run until `main` returns, and return its result or raise its error."""
         task = self.spawn(main, "main")
+        self._main = task
         while not task.is_done:
             self.turn()
         if task.error is not None:
@@ -224,6 +220,8 @@ class Loop:
         ready, self._ready = self._ready, []
         for task in ready:
             self._step(task)
+        if self._main is not None and self._main.is_done:
+            return
         began_ns = self._clock()
         self._count_freeze(began_ns - self._turn_began_ns)
         timeout = 0.0 if self._ready else self._seconds_to_next_timer(began_ns)
@@ -358,5 +356,5 @@ class Loop:
         self.tasks.remove(task)
         is_joined = len(task.done._waits) > 0
         self.set_signal(task.done)
-        if error is not None and not is_joined and task.name != "main":
+        if error is not None and not is_joined and task is not self._main:
             self._on_task_error(task)
