@@ -15,6 +15,7 @@ from typing import Final
 from thimble.config.layers import Layer, Problem, quoted
 from thimble.config.model import SITE_DEFAULT, Settings
 from thimble.config.names import SECRET_FIELDS
+from thimble.config.parsers import clean
 from thimble.config.urls import clean_base_url, clean_proxy, clean_site
 from thimble.core.codec.log_line import LEVEL_NAMES
 
@@ -130,7 +131,7 @@ class Assembly:
     def _finish_proxy(self, environ: dict[str, str]) -> None:
         """One decision for all Datadog traffic; AWS is reached by the conventional variables alone."""
         settings = self.settings
-        exclusions = environ.get("NO_PROXY", "") or environ.get("no_proxy", "")
+        exclusions = clean(environ.get("NO_PROXY", "") or environ.get("no_proxy", ""))
         settings.no_proxy = tuple(exclusions.replace(",", " ").split())
         for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
             text = environ.get(name, "").strip()
