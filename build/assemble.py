@@ -1,0 +1,228 @@
+"""Collect the files of the layer, each with its kind and reason, following contents.py.
+
+Nothing is copied by pattern: a module is shipped because the package imports it, a library because a shipped file names
+it, and both only if the allow-list knows them.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import importlib.util
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from importlib import _bootstrap_external
+from pathlib import Path
+
+import contents
+import elf
+import forms
+import imports
+import relink
+
+STANDINS = Path(__file__).resolve().parent / "standins"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the layer."""
+
+    data: bytes
+    kind: str
+    why: str
+    mode: int = 0o644
+
+
+Files = dict[str, File]
+
+
+def byte_code(source: Path, name: str) -> bytes:
+    """A `.pyc` of `source` that is never checked against a source: no docstrings, no assertions, no machine's path.
+
+    `from __future__ import annotations` becomes the compiler flag that it stands for: left in the text, it would import
+    the module `__future__` at run time.
+    """
+    text = source.read_bytes()
+    tree = ast.parse(text)
+    flags = 0
+    for statement in [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]:
+        tree.body.remove(statement)
+        flags |= __future__.annotations.compiler_flag
+    code = compile(tree, name, "exec", flags, dont_inherit=True, optimize=2)
+    return bytes(_bootstrap_external._code_to_hash_pyc(code, importlib.util.source_hash(text), False))
+
+
+def stripped(path: Path) -> bytes:
+    """The content of a library or program without its symbol and debugging tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(path.read_bytes())
+        elf.strip(copy)
+        return copy.read_bytes()
+
+
+def suffix() -> str:
+    """The suffix of this interpreter's extension files."""
+    return str(sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def is_excluded(module: str) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in contents.EXCLUDED_MODULES)
+
+
+def package_sources(form: str) -> dict[str, Path]:
+    """Module to source (below src/) of everything in the package that may run in the Lambda sandbox."""
+    sources: dict[str, Path] = {}
+    for path in sorted((forms.SOURCE / forms.GROUP).rglob("*.py")):
+        module = forms.module_name(path).removesuffix(".__init__")
+        is_pure_twin = module.startswith("thimble.kernels.") and module.endswith("_py")
+        if not is_excluded(module) and not (form == "compiled" and is_pure_twin):
+            sources[module] = path
+    return sources
+
+
+class Package:
+    """The modules to ship and what they import."""
+
+    def __init__(self, form: str, folder: Path, entry: Path) -> None:
+        """Args:
+        form: `pure` or `compiled`.
+        folder: The folder that holds the package in that form.
+        entry: The script of stage 0, which lies inside the program.
+        """
+        self.form = form
+        self.folder = folder
+        self.sources = package_sources(form)
+        self.group = set(forms.group_modules()) if form == "compiled" else set()
+        self.native = forms.native_modules() if form == "compiled" else []
+        self.imports_of = {module: imports.imported(path, module) for module, path in self.sources.items()}
+        self.imports_of["__main__"] = imports.imported(entry, "thimble.boot")
+        self.imported = set().union(*self.imports_of.values())
+
+    def entered(self) -> list[str]:
+        """Members of the group that interpreted code imports: only these need their shim."""
+        asked = {name for module, names in self.imports_of.items() if module not in self.group for name in names}
+        return sorted(self.group & (asked | {forms.ENTRY}))
+
+    def files(self) -> Files:
+        """The package in the layer."""
+        result: Files = {}
+        for module, source in self.sources.items():
+            if module in self.group:
+                continue
+            relative = source.relative_to(forms.SOURCE)
+            data = byte_code(self.folder / relative, str(relative))
+            result[f"{contents.LIB}/{relative}c"] = File(data, "bytecode", "the package, interpreted")
+        if self.form == "compiled":
+            extensions = [(forms.GROUP_LIBRARY, "the compiled group"), *((name, "a kernel") for name in self.native)]
+            extensions += [(name, "entry into the compiled group") for name in self.entered()]
+            for module, why in extensions:
+                relative = Path(*module.split("."))
+                file = relative.with_name(relative.name + suffix())
+                result[f"{contents.LIB}/{file}"] = File(stripped(self.folder / file), "compiled", why)
+        return result
+
+    def extensions(self) -> list[contents.Extension]:
+        """Third-party and standard extension modules that the package uses."""
+        return [extension for extension in contents.EXTENSIONS if extension.trigger in self.imported]
+
+
+def standin_modules() -> dict[str, Path]:
+    """Dotted name to file of every stand-in."""
+    modules = {}
+    for path in sorted(STANDINS.rglob("*.py")):
+        relative = path.relative_to(STANDINS)
+        modules[".".join(relative.with_suffix("").parts).removesuffix(".__init__")] = path
+    return modules
+
+
+def standin_files(package: Package) -> Files:
+    """Stand-ins for what the package imports, with the packages that they lie in."""
+    modules = standin_modules()
+    result: Files = {}
+    for module in sorted(package.imported & set(modules)):
+        parts = module.split(".")
+        for count in range(1, len(parts) + 1):
+            path = modules[".".join(parts[:count])]
+            relative = path.relative_to(STANDINS)
+            result[f"{contents.LIB}/{relative}c"] = File(
+                byte_code(path, str(relative)), "standin", "see build/standins"
+            )
+    return result
+
+
+def extension_files(package: Package) -> Files:
+    """Extension modules, found where this interpreter imports them from."""
+    result: Files = {}
+    for extension in package.extensions():
+        parent, _, _ = extension.module.rpartition(".")
+        if parent:
+            top = importlib.util.find_spec(extension.module.partition(".")[0])
+            if top is None or not top.submodule_search_locations:
+                raise forms.BuildError(f"{extension.module} is not installed in this environment.")
+            base = Path(next(iter(top.submodule_search_locations))).parent
+        else:
+            base = Path(str(sysconfig.get_path("stdlib"))) / "lib-dynload"
+        relative = Path(*extension.module.split("."))
+        candidates = [base / relative.with_name(relative.name + end) for end in (suffix(), ".abi3.so")]
+        found = next((path for path in candidates if path.exists()), None)
+        if found is None:
+            raise forms.BuildError(f"{extension.module} has no extension file below {base}.")
+        name = f"{contents.LIB}/{relative.parent / found.name}"
+        result[name] = File(stripped(found), "extension", extension.why)
+    return result
+
+
+def standard_files(is_relinked: bool, imported: set[str]) -> Files:
+    """Modules of the standard library that are not inside libpython; `imported`: names that the program imports."""
+    wanted = dict(contents.STANDARD_MODULES)
+    if "re" in imported:
+        wanted |= contents.RULES_MODULES
+    if not is_relinked:
+        wanted |= {name: why for name, why in contents.FROZEN_MODULES.items() if not is_frozen(name)}
+    result: Files = {}
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    for module, why in wanted.items():
+        path, _ = relink.standard_source(module)
+        relative = path.relative_to(stdlib)
+        result[f"{contents.LIB}/{relative}c"] = File(byte_code(path, str(relative)), "standard", why)
+    return result
+
+
+def is_frozen(module: str) -> bool:
+    """Whether the libpython of this interpreter carries `module` inside."""
+    import _imp
+
+    return bool(_imp.is_frozen(module)) or module.startswith("importlib._bootstrap")
+
+
+def library_files(files: Files, origin: Path) -> Files:
+    """Shared libraries that `files` name, and those that these name, all by allow-list.
+
+    `origin`: a program of this machine whose loader finds libc and its companions.
+    """
+    loader = contents.LOADERS[contents.architecture()]
+    found: dict[str, Path] = {loader: elf.find_library(loader, origin)}
+    waiting: list[Path] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for index, (name, file) in enumerate(sorted(files.items())):
+            if file.data[:4] == b"\x7fELF":
+                copy = Path(folder) / f"{index}-{Path(name).name}"
+                copy.write_bytes(file.data)
+                waiting.append(copy)
+        present = {Path(name).name for name in files}
+        while waiting:
+            path = waiting.pop()
+            for name in elf.needed(path):
+                if name in found or name in present:
+                    continue
+                if name not in contents.LIBRARIES:
+                    raise forms.BuildError(f"{path.name} needs {name}, which is not on the allow-list (contents.py).")
+                found[name] = elf.find_library(name, path)
+                waiting.append(found[name])
+    result: Files = {}
+    for name, path in found.items():
+        why = contents.LIBRARIES.get(name, "the dynamic loader")
+        result[f"{contents.LIB}/{name}"] = File(stripped(path), "library", why, 0o755 if name == loader else 0o644)
+    return result
