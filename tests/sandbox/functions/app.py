@@ -1,0 +1,32 @@
+"""Handlers of the function that the platform tests run."""
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+
+logging.getLogger().setLevel(logging.INFO)
+
+
+def handler(event, context):
+    """Do what the event says, and answer with it."""
+    if event.get("print"):
+        print(event["print"], flush=True)
+    if event.get("log"):
+        logging.getLogger("orders").info(event["log"])
+    if event.get("sleep_s"):
+        time.sleep(event["sleep_s"])
+    if event.get("raise"):
+        raise ValueError(event["raise"])
+    if "exit" in event:
+        os._exit(event["exit"])
+    if "kill" in event:
+        os.kill(os.getpid(), signal.Signals[event["kill"]])
+    if event.get("answer_bytes"):
+        return "x" * (event["answer_bytes"] - 2)
+    if event.get("daemon"):
+        subprocess.Popen([sys.executable, "-c", event["daemon"]], start_new_session=True,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return {"event": event, "request_id": context.aws_request_id, "deadline_ms": context.get_remaining_time_in_millis(),
+            "env": dict(os.environ) if event.get("env") else None, "pid": os.getpid()}
