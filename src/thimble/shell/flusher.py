@@ -85,7 +85,7 @@ class Flusher:
         """Send everything that is ready, and return when it is sent or the deadline has come."""
         self.start(is_final)
         if not await self._loop.wait_signal(self._is_idle, deadline_ns):
-            await self._interrupt()
+            await self.interrupt()
 
     def drop_all(self) -> None:
         """Count what is left as lost; for the very end."""
@@ -99,7 +99,7 @@ class Flusher:
             name = delivery.sink.kind.upper()
             self._log.error_once("no key", f"{name} | Skipping flushing: Failed to resolve API key")
 
-    async def _interrupt(self) -> None:
+    async def interrupt(self) -> None:
         """End the senders where they stand; what they and the queue hold waits for the next flush."""
         for sender in self._senders:
             self._loop.cancel(sender)

@@ -158,7 +158,7 @@ class InvocationLoop:
             await self._flusher.flush(self._loop.deadline_in_ms(self._budget_ms(self._billed_ms_max)))
             self._reset_timer()
         elif decision == PERIODIC:
-            await self._flusher.flush(self._loop.deadline_in_ms(self._budget_ms(self._flush_timeout_ms)))
+            await self._flush_beside()
             self._reset_timer()
         elif decision == CONTINUOUS and not self._flusher.is_running:
             self._flusher.start()
@@ -176,6 +176,18 @@ class InvocationLoop:
         event = task.result
         assert isinstance(event, LifecycleEvent)
         return event
+
+    async def _flush_beside(self) -> None:
+        """A blocking flush beside the function: free while the function runs, on the budget once it is done."""
+        limiter = self._loop.spawn(self._limit_when_done(), "flush limit")
+        await self._flusher.flush(self._loop.deadline_in_ms(self._budget_ms(self._flush_timeout_ms)))
+        self._loop.cancel(limiter)
+        await self._loop.join(limiter)
+
+    async def _limit_when_done(self) -> None:
+        await self._loop.wait_signal(self._runtime_done)
+        await self._loop.sleep_ms(self._budget_ms(self._billed_ms_max))
+        await self._flusher.interrupt()
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
