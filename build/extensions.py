@@ -2,7 +2,8 @@
 
 Flags, measured in `bench/import_cost.py`: `-Os` and dead-section removal keep the mapped code small; hidden visibility
 and `-Bsymbolic` spare the loader a symbol look-up per function, which is what makes loading the group cheaper than
-byte code. No debug information: it would triple the library, and tracebacks carry Python lines anyway.
+byte code. No debug information and no unwind tables: nothing unwinds C frames here (no C++, no profiler), tracebacks
+carry Python lines anyway, and the tables were 0.14 of 1.37 MB; packed relocations were 0.17 more.
 """
 
 from __future__ import annotations
@@ -25,11 +26,26 @@ OBJECT_CACHE = forms.ROOT / "out" / "cache" / "objects"
 OBJECT_CACHE_BYTES_MAX = 256 << 20
 """Object files older than the newest 256 MB are removed after a build."""
 
-COMPILE_FLAGS = ["-fvisibility=hidden", "-ffunction-sections", "-fdata-sections", "-fno-semantic-interposition"]
+COMPILE_FLAGS = [
+    "-fvisibility=hidden", "-fno-semantic-interposition", "-ffunction-sections", "-fdata-sections",
+    "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fcf-protection=none",
+]  # fmt: skip
 LINK_FLAGS = ["-Wl,-Bsymbolic", "-Wl,--gc-sections", "-Wl,-s", "-Wl,-O1", "-Wl,--hash-style=gnu"]
+PACKED_RELOCATIONS = "-Wl,-z,pack-relative-relocs"
 
 MULTI_FILE = True
-"""One C file per module: a change recompiles one of them, and two cores share the work."""
+"""One C file per module: a change recompiles one of them, and two cores share the work.
+
+Measured on 47 modules, 4,900 lines: 22 s against 46 s for one file and 47 s with link-time optimisation, at 3 % more
+code; CPU and memory of the import were the same.
+"""
+
+
+def link_flags() -> list[str]:
+    """The linker's flags for this machine: packed relocations need a glibc of 2.36 or later to load them."""
+    name, _, text = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    libc = tuple(int(part) for part in text.split(".")) if name == "glibc" else ()
+    return LINK_FLAGS + ([PACKED_RELOCATIONS] if libc >= (2, 36) else [])
 
 
 def group_extensions(files: list[Path]) -> list[Extension]:
@@ -51,7 +67,7 @@ def group_extensions(files: list[Path]) -> list[Extension]:
     )
     for extension in extensions:
         extension.extra_compile_args += COMPILE_FLAGS
-        extension.extra_link_args += LINK_FLAGS
+        extension.extra_link_args += link_flags()
     return list(extensions)
 
 
@@ -67,7 +83,7 @@ def native_extensions(files: list[Path]) -> list[Extension]:
             forms.native_module(path),
             [str(path.relative_to(forms.ROOT))],
             extra_compile_args=["-O3", "-g0", *COMPILE_FLAGS],
-            extra_link_args=list(LINK_FLAGS),
+            extra_link_args=link_flags(),
         )
         for path in files
     ]
