@@ -25,6 +25,7 @@ COUNTS_VARIABLE = "THIMBLE_TEST_COUNTS"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--form", choices=forms.FORMS, default=None, help="which form of the package to test")
+    parser.addoption("--extension", default=None, help="the frozen executable that tests/process is to run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
