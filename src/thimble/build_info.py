@@ -18,7 +18,7 @@ EXCLUSION_MARK: Final = b"# Not compiled:"
 """Begins the line by which a single file stays interpreted, with its reason; as in the build's own list."""
 
 
-class BrokenBuild(Exception):  # noqa: N818 (it is the build that is wrong, not an operation)
+class BrokenBuild(Exception):
     """The installed package calls itself compiled and is not, wholly or partly."""
 
 

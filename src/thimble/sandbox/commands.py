@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         shows_all=options.full,
     )
     report = _carry_out(plan, options.json)
-    is_well = not report.lost_count and not report.violations and all(one.is_ok for one in report.invocations)
+    is_well = report.is_whole and all(one.is_ok for one in report.invocations)
     return cli.EXIT_LOST if options.strict and not is_well else 0
 
 
@@ -103,8 +103,8 @@ def demo(options: argparse.Namespace) -> int:
         shows_all=options.full,
         notes=[f"A local Lambda, a local intake; {len(DEMO_EVENTS)} invocations, time-out {DEMO_TIMEOUT_S:g} s."],
     )
-    _carry_out(plan, options.json)
-    return 0
+    report = _carry_out(plan, options.json)
+    return 0 if report.is_whole else cli.EXIT_LOST
 
 
 def read_event(text: str, standard_input: TextIO) -> bytes:

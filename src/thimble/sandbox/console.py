@@ -150,10 +150,14 @@ class PrettyView:
         else:
             self._print(Text("  nothing", style="yellow"))
         self._print()
-        good = bool(report.extension) and not report.lost_count
+        good = bool(report.extension) and not report.lost and not report.undelivered
         self._print(Text.assemble(("✓ " if good else "✗ ", "green" if good else "red"), wording.losses_text(report)))
-        for lost in report.lost:
-            self._print(Text("    " + wording.shorten(wording.one_line(lost), self._width - 4), style="red"))
+        for lost in wording.lost_rows(report):
+            self._print(Text("    " + wording.shorten(lost, self._width - 4), style="red"))
+        for status, text in report.own_lines:
+            if self._shows_all or status in ("warn", "error"):
+                said = wording.shorten(wording.one_line(text), self._width - 22)
+                self._print(Text.assemble(("  The extension said: ", "dim"), (said, STATUS_STYLES.get(status, "dim"))))
         for text in (wording.start_up_text(report), wording.spread_text(report), wording.shutdown_text(report)):
             if text:
                 self._print(Text("  " + text, style="dim"))
@@ -276,8 +280,10 @@ class PlainView:
                 f"{row['wire_bytes']} B on the wire, {row.get('raw_bytes', 0)} B uncompressed"
             )
         self._say(wording.losses_text(report))
-        for text in report.lost:
-            self._say(f"lost: {wording.one_line(text)}")
+        for text in wording.lost_rows(report):
+            self._say(f"lost: {text}")
+        for status, text in report.own_lines:
+            self._say(f"extension said: {status} {wording.one_line(text)}")
         for text in (wording.start_up_text(report), wording.spread_text(report), wording.shutdown_text(report)):
             if text:
                 self._say(text)

@@ -125,7 +125,7 @@ class _Run:
         return await self._finish()
 
     async def _finish(self) -> RunReport:
-        expected_events = self._emulator.events[:]
+        events = self._emulator.events[:]
         received_before, started_s = len(self._intake.received), time.monotonic()
         with self._view.working("Shutting down"):
             await self._emulator.spindown()
@@ -133,7 +133,9 @@ class _Run:
         self._read_logs()
         self._show(everything=True)
         last = [run_report.request_of(received) for received in self._intake.received[received_before:]]
-        expected, lost = run_report.missing_lines(expected_events, self._lines)
+        expected, lost, undelivered = run_report.missing_lines(
+            events, self._emulator.recorder.delivered_events(), self._lines
+        )
         report = RunReport(
             function=self._plan.function.handler or self._plan.function.name,
             extension=self._plan.extension_text,
@@ -143,8 +145,9 @@ class _Run:
             unattributed=self._unattributed,
             lines_expected=expected,
             lines_arrived=len(self._lines),
-            lost=lost[: run_report.LOST_SHOWN_MAX],
-            lost_count=len(lost),
+            lost=lost,
+            undelivered=undelivered,
+            own_lines=run_report.own_lines(self._emulator.events),
             start_up=self._emulator.recorder.cold_start_breakdown(),
             violations=list(self._emulator.recorder.violations),
         )

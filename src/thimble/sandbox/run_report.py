@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,15 @@ from thimble.sandbox.intake_process import totals
 from thimble.sandbox.received import Received
 from thimble.sandbox.spec import InvokeResult
 
-LOGGED_EVENTS: Final = ("platform.initStart", "platform.start", "platform.runtimeDone", "platform.report")
-"""Platform events that the extension turns into one log entry each, beside `function` and `extension` records."""
+LOGGED_EVENTS: Final = {
+    "platform.initStart": "INIT_START",
+    "platform.start": "START",
+    "platform.runtimeDone": "END",
+    "platform.report": "REPORT",
+}
+"""Platform events that the extension turns into one log entry each, and the first word of that entry."""
+
+OBJECT_KEY: Final = "(a JSON object)"
 
 
 @dataclass(frozen=True)
@@ -117,12 +125,20 @@ class RunReport:
     """Records that the platform generated and the extension should have shipped."""
     lines_arrived: int
     lost: list[str]
-    """Texts of function and extension lines that never arrived, at most `LOST_SHOWN_MAX`."""
-    lost_count: int
+    """What an extension accepted from the platform and did not ship, in order of generation."""
+    undelivered: list[str]
+    """What no extension accepted from the platform, in order of generation."""
+    own_lines: list[tuple[str, str]]
+    """What the extensions printed themselves: status (`?` when they gave none) and text."""
     start_up: dict[str, float]
     """Milliseconds from process start: `<process>.register`, `<process>.next`, `init`."""
     violations: list[str]
     """Breaches of the platform's protocol."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every line arrived and nobody broke the protocol."""
+        return bool(self.extension) and not (self.lost or self.undelivered or self.violations)
 
     def as_dict(self) -> dict[str, Any]:
         """Describe the run in values that have a JSON form."""
@@ -136,15 +152,15 @@ class RunReport:
             "lines": {
                 "expected": self.lines_expected,
                 "arrived": self.lines_arrived,
-                "lost": self.lost_count,
-                "lost_texts": self.lost,
+                "lost": self.lost,
+                "undelivered": self.undelivered,
             },
+            "own_lines": [{"status": status, "text": text} for status, text in self.own_lines],
             "start_up_ms": self.start_up,
             "violations": self.violations,
         }
 
 
-LOST_SHOWN_MAX: Final = 20
 METRICS_SHOWN_MAX: Final = 50
 SPANS_SHOWN_MAX: Final = 100
 
@@ -205,26 +221,63 @@ def request_of(received: Received) -> Request:
     )
 
 
-def missing_lines(events: Sequence[Mapping[str, Any]], lines: Sequence[LogLine]) -> tuple[int, list[str]]:
-    """Compare what the platform recorded with what arrived.
+def missing_lines(
+    events: Sequence[Mapping[str, Any]], delivered: Sequence[Mapping[str, Any]], lines: Sequence[LogLine]
+) -> tuple[int, list[str], list[str]]:
+    """Compare what the platform recorded, what it could deliver, and what arrived at the intake.
+
+    A line that arrived twice does not make up for another one. An extension's own line that could not be delivered is
+    not missed: its last words, at the shutdown, never can be.
+
+    Args:
+        events: Telemetry events that the platform generated.
+        delivered: Those of them that an extension accepted.
+        lines: Log entries that arrived.
 
     Returns:
-        How many records should have become a log entry, and the texts of those that did not. A line that arrived
-        twice does not make up for another one.
+        How many records should have become a log entry; what an extension accepted and did not ship; and what no
+        extension accepted. Both as texts, in order of generation.
     """
-    expected: Counter[str] = Counter()
-    for event in events:
-        kind, record = str(event.get("type")), event.get("record")
-        if kind in ("function", "extension"):
-            expected[record.rstrip("\n") if isinstance(record, str) else "(a JSON object)"] += 1
-        elif kind in LOGGED_EVENTS and isinstance(record, Mapping):
-            expected[_platform_key(kind, record)] += 1
     arrived = Counter(_line_key(line) for line in lines)
-    objects = sum((arrived - expected).values())
-    missing = expected - arrived
-    if "(a JSON object)" in missing:  # shipped as JSON text whose spelling we do not predict: compare the numbers
-        missing["(a JSON object)"] = max(0, missing["(a JSON object)"] - objects)
-    return sum(expected.values()), sorted((+missing).elements())
+    taken = Counter(_event_key(event) for event in delivered)
+    objects = sum(count for key, count in arrived.items() if key[:1] in "{[")
+    expected, lost, undelivered = 0, [], []
+    for event in events:
+        key = _event_key(event)
+        if not key:
+            continue
+        if taken[key] <= 0:
+            if event.get("type") != "extension":
+                expected += 1
+                undelivered.append(key)
+            continue
+        taken[key] -= 1
+        expected += 1
+        if key == OBJECT_KEY and objects > 0:  # shipped as JSON text whose spelling we do not predict
+            objects -= 1
+        elif arrived[key] > 0:
+            arrived[key] -= 1
+        else:
+            lost.append(key)
+    return expected, lost, undelivered
+
+
+def own_lines(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return what the extensions printed themselves: status (`?` when they gave none) and text."""
+    said = []
+    for event in events:
+        if event.get("type") != "extension":
+            continue
+        record = event.get("record")
+        try:
+            content = json.loads(record) if isinstance(record, str) else record
+        except ValueError:
+            content = None
+        if isinstance(content, dict) and "message" in content:
+            said.append((str(content.get("status", "?")).lower(), str(content["message"])))
+        else:
+            said.append(("?", str(record)))
+    return said
 
 
 def run_totals(received: Sequence[Received]) -> dict[str, dict[str, int]]:
@@ -301,13 +354,14 @@ def _log_line(entry: Any) -> LogLine:
     )
 
 
-def _platform_key(kind: str, record: Mapping[str, Any]) -> str:
-    word = {
-        "platform.initStart": "INIT_START",
-        "platform.start": "START",
-        "platform.runtimeDone": "END",
-        "platform.report": "REPORT",
-    }[kind]
+def _event_key(event: Mapping[str, Any]) -> str:
+    """What an event and its log entry have in common; empty for an event that becomes none."""
+    kind, record = str(event.get("type")), event.get("record")
+    if kind in ("function", "extension"):
+        return record.rstrip("\n") if isinstance(record, str) else OBJECT_KEY
+    if kind not in LOGGED_EVENTS or not isinstance(record, Mapping):
+        return ""
+    word = LOGGED_EVENTS[kind]
     return word if word == "INIT_START" else f"{word} RequestId: {record.get('requestId')}"
 
 

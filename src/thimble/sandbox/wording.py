@@ -7,6 +7,9 @@ from typing import Final
 
 from thimble.sandbox.run_report import Invocation, LogLine, Request, RunReport
 
+LOST_SHOWN_MAX: Final = 20
+"""Lost lines shown one by one."""
+
 SPREAD_MIN: Final = 5
 """Warm invocations from which on a median says something."""
 
@@ -103,7 +106,8 @@ def answer_text(invocation: Invocation) -> str:
         kind, message = document.get("errorType"), document.get("errorMessage")
     except (ValueError, AttributeError):
         return payload_text(invocation)
-    return one_line(": ".join(str(part) for part in (kind, message) if part)) or payload_text(invocation)
+    text = ": ".join(str(part) for part in (kind, message) if part)
+    return one_line(text.replace(f"RequestId: {invocation.result.request_id} Error: ", "")) or payload_text(invocation)
 
 
 def text_lines(text: str) -> list[str]:
@@ -120,13 +124,26 @@ def offset_text(line: LogLine, invocation: Invocation) -> str:
 
 def losses_text(report: RunReport) -> str:
     """One sentence: did everything arrive?"""
+    lines = counted(report.lines_expected, "log line")
     if not report.lines_expected:
         return "The platform recorded no log lines."
     if not report.extension:
-        return f"No extension ran, so the {counted(report.lines_expected, 'log line')} went nowhere."
-    if not report.lost_count:
-        return f"Nothing was lost: all {counted(report.lines_expected, 'log line')} arrived."
-    return f"{report.lost_count} of {counted(report.lines_expected, 'log line')} never arrived."
+        return f"No extension ran, so {lines} went nowhere."
+    if not (report.lost or report.undelivered):
+        return f"Nothing was lost: all {lines} arrived."
+    parts = []
+    if report.lost:
+        parts.append(f"the extension accepted {len(report.lost)} and did not send them")
+    if report.undelivered:
+        parts.append(f"{len(report.undelivered)} the extension did not accept from the platform")
+    return f"{len(report.lost) + len(report.undelivered)} of {lines} never arrived: {', '.join(parts)}."
+
+
+def lost_rows(report: RunReport) -> list[str]:
+    """The lines that never arrived, `LOST_SHOWN_MAX` of them at most, the rest counted."""
+    texts = [one_line(text) for text in (*report.lost, *report.undelivered)] if report.extension else []
+    rest = len(texts) - LOST_SHOWN_MAX
+    return [*texts[:LOST_SHOWN_MAX], *([f"... and {rest} more"] if rest > 0 else [])]
 
 
 def shutdown_text(report: RunReport) -> str:
