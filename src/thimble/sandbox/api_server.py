@@ -133,7 +133,7 @@ class ApiServer:
         return _document(status, "Injected.Fault", "Injected by the local platform")
 
 
-async def _not_found(request: web.Request, call: ApiCall) -> web.StreamResponse:
+async def _not_found(_request: web.Request, _call: ApiCall) -> web.StreamResponse:
     return web.Response(status=404)
 
 

@@ -1,6 +1,6 @@
 """Durations and the bill, as Lambda computes them.
 
-Source: spec tables of observed REPORT lines; AWS billing announcement of August 2025 (INIT is billed for every package).
+Source: observed REPORT lines; AWS billing announcement of August 2025 (INIT is billed for every package).
 """
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ PERIOD_US = 20_000
 
 
 class CgroupUnavailable(RuntimeError):
-    """This machine lets us make no such group; the message says what was tried."""
+    """No such group can be made on this machine; the message says what was tried."""
 
 
 class Cgroup:

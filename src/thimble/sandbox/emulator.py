@@ -1,6 +1,9 @@
 """The local Lambda: give it a function and extensions, invoke it, look at everything that happened.
 
-    async with Emulator(python_function("app.handler", root), ExtensionSpec(path=layer / "extensions/datadog-agent")) as emu:
+Example::
+
+    extension = ExtensionSpec(path=layer / "extensions/datadog-agent")
+    async with Emulator(python_function("app.handler", root), extension) as emu:
         result = await emu.invoke(b'{"n": 1}')
         await emu.spindown()
         print(result.payload, result.metrics, emu.exit_codes)

@@ -4,7 +4,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from thimble.sandbox import freezer, generation as phases, invoke_phase, platform_events
+from thimble.sandbox import freezer, invoke_phase, platform_events
+from thimble.sandbox import generation as phases
 from thimble.sandbox.api_server import ApiServer
 from thimble.sandbox.billing import span_ms
 from thimble.sandbox.cgroups import Cgroup, make_cgroup

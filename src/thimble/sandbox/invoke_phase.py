@@ -49,7 +49,8 @@ async def run_invocation(generation: Generation, invocation: Invocation, memory:
         await generation.until(lambda: _is_runtime_done(generation, invocation), invocation.deadline_ns)
         assert invocation.runtime_done_ns is not None
         generation.processes.drain_logs()
-        _emit_runtime_done(generation, invocation, "error" if invocation.error_type else "success", invocation.error_type)
+        status = "error" if invocation.error_type else "success"
+        _emit_runtime_done(generation, invocation, status, invocation.error_type)
         waited = generation.registry.subscribed("INVOKE")
         await generation.until(lambda: all(extension.is_waiting for extension in waited), invocation.deadline_ns)
         done_ns = max([invocation.runtime_done_ns] + [extension.ready_ns or 0 for extension in waited])
@@ -70,7 +71,6 @@ async def run_invocation(generation: Generation, invocation: Invocation, memory:
         start_text = generation.clock.text(invocation.runtime_done_ns)
         spans.append(platform_events.span("extensionOverhead", start_text, invocation.post_runtime_ms))
     duration_ms = span_ms(invocation.start_ns, done_ns)
-    status = "error" if invocation.error_type else "success"
     _emit_report(generation, invocation, status, invocation.error_type, duration_ms, spans, memory.peak_mb)
 
 

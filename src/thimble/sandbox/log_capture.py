@@ -1,7 +1,7 @@
 """Reads what processes print: pipes of stdout and stderr, and the framed log descriptor.
 
-Reading is driven by the event loop, and `drain` reads at once what is there already, so that a line printed before an API
-call is captured before the platform acts on that call.
+Reading is driven by the event loop, and `drain` reads at once what is there already, so that a line printed before an
+API call is captured before the platform acts on that call.
 """
 from __future__ import annotations
 

@@ -123,7 +123,8 @@ class ProcessTable:
             child = subprocess.Popen(
                 list(command), env=full_env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, process_group=0, pass_fds=inherited, bufsize=0,
-                preexec_fn=_Entrance(self.cgroup_files) if self.cgroup_files else None,
+                # Safe here: it only opens and writes, and the emulator's thread pool holds no lock of ours.
+                preexec_fn=_Entrance(self.cgroup_files) if self.cgroup_files else None,  # noqa: PLW1509
             )
         except OSError as error:
             if frame_read >= 0:

@@ -34,7 +34,7 @@ class RuntimeApi:
             raise ApiRefusal(500, "InternalServerError", "Internal Server Error")
         return self._environment.generation
 
-    async def next(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
+    async def next(self, _request: web.Request, _call: ApiCall) -> web.StreamResponse:
         generation = self._generation()
         waiter = generation.runtime.begin_next(self._recorder.clock.now_ns())
         generation.changed()
@@ -101,7 +101,7 @@ class RuntimeApi:
         generation.fail(Fatal(error_type, "Runtime reported an initialisation error", answer))
         return _accepted()
 
-    async def restore_next(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
+    async def restore_next(self, _request: web.Request, _call: ApiCall) -> web.StreamResponse:
         generation = self._generation()
         if generation.function.init_type != INIT_SNAP_START:
             return web.Response(status=404)
@@ -119,10 +119,10 @@ class RuntimeApi:
         generation.fail(Fatal(error_type, "Restore hook failed", Answer(call.body, "Unhandled", error_type)))
         return _accepted()
 
-    async def ping(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
+    async def ping(self, _request: web.Request, _call: ApiCall) -> web.StreamResponse:
         return web.Response(text="pong")
 
-    async def credentials(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
+    async def credentials(self, request: web.Request, _call: ApiCall) -> web.StreamResponse:
         if request.headers.get("Authorization") != "local-authorization-token":
             return web.Response(status=403)
         return web.json_response({

@@ -1,7 +1,7 @@
 """SHUTDOWN: the runtime first, then extensions by an event, and SIGKILL for what is left at the deadline.
 
-Theory: the budget runs from the start of the shutdown, not from the moment the event arrives. A runtime that is slow to die
-eats into the time of extensions. No extension ever gets SIGTERM.
+Theory: the budget runs from the start of the shutdown, not from the moment the event arrives. A runtime that is slow to
+die eats into the time of extensions. No extension ever gets SIGTERM.
 
 Source: AWS Lambda Developer Guide, "Shutdown phase"; shares as in AWS's runtime interface emulator.
 """

@@ -165,7 +165,7 @@ class InvokeResult:
     wall_ms: float = 0.0
     """From the call of `invoke` (INIT included) until the caller had its answer."""
     total_ms: float = 0.0
-    """From the call of `invoke` until the invocation phase was over; equals `wall_ms` with `return_when="responded"`."""
+    """From the call of `invoke` until the invocation phase was over; `wall_ms` with `return_when="responded"`."""
     report: dict[str, object] | None = None
     """Record of `platform.report` as sent; None while the phase is not over."""
     runtime_done: dict[str, object] | None = None

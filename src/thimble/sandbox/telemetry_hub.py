@@ -28,7 +28,7 @@ def encode_event(event: Event) -> bytes:
 class TelemetryHub:
     """Generates events and queues them for subscribers.
 
-    Until the subscription window closes, a late subscriber first gets what was generated before (filtered by its types).
+    Until the subscription window closes, a late subscriber first gets what was generated before, filtered by its types.
     """
 
     def __init__(

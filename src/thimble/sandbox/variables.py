@@ -58,13 +58,13 @@ def runtime_variables(
         found["LD_LIBRARY_PATH"] = LIBRARY_PATH
     if function.init_type == INIT_SNAP_START:
         found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://{runtime_api}/2021-04-23/credentials"
-        found["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "local-authorization-token"
+        found["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "local-authorization-token"  # noqa: S105
     else:
         found["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{function.name}"
         found["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream
         found["AWS_ACCESS_KEY_ID"] = "AKIAIOSFODNN7EXAMPLE"
-        found["AWS_SECRET_ACCESS_KEY"] = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-        found["AWS_SESSION_TOKEN"] = "local-session-token"
+        found["AWS_SECRET_ACCESS_KEY"] = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105
+        found["AWS_SESSION_TOKEN"] = "local-session-token"  # noqa: S105
     if function.log_format != "Text" or function.log_level:
         found["AWS_LAMBDA_LOG_FORMAT"] = function.log_format
     if function.log_level:
