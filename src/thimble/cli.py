@@ -28,6 +28,7 @@ SANDBOX_PACKAGES: Final = ("aiohttp", "awslambdaric", "cryptography", "google", 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = make_parser().parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         if options.command == "build-info":
             return _build_info(options)
@@ -137,8 +138,12 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     place.add_argument(
         "--isolated", action="store_true",
-        help="own network, /opt, /var/task and /tmp, so that the extension's ports are free; the function then reaches "
-        "nothing but this machine",
+        help="a network of its own too, so that the extension's ports are free; the function then reaches nothing else",
+    )  # fmt: skip
+    place.add_argument(
+        "--direct", action="store_true",
+        help="no walls: by default the layer is at /opt and the code at /var/task, as on Lambda, where this machine "
+        "allows such mounts",
     )  # fmt: skip
     _add_output(run)
     run.add_argument(
@@ -155,6 +160,7 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "invocation, and what Datadog would have received of them.",
     )
     demo.add_argument("--extension", metavar="PATH", default=None, help="as in thimble run")
+    demo.add_argument("--direct", action="store_true", help="as in thimble run")
     _add_output(demo)
 
 

@@ -8,15 +8,17 @@ import errno
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
 
 import orjson
 
 from thimble import cli
+from thimble.sandbox import isolation, walls
 from thimble.sandbox.choice import Choice, ChoiceError, choose_extension
 from thimble.sandbox.console import view_for
-from thimble.sandbox.function_choice import FunctionError, choose_function
+from thimble.sandbox.function_choice import PYTHON, FunctionError, choose_function
 from thimble.sandbox.intake_faults import Behaviour, Faults, checked_behaviour
 from thimble.sandbox.intake_process import dump
 from thimble.sandbox.local_run import RunPlan, run_locally
@@ -50,34 +52,22 @@ class CommandError(Exception):
 
 def run(options: argparse.Namespace) -> int:
     """Carry out `thimble run`; returns the exit status."""
-    try:
-        function = choose_function(
-            options.handler,
-            Path(options.root),
-            options.runtime,
-            name=options.name,
-            env=_variables(options.env),
-            memory_mb=options.memory,
-            timeout_s=options.timeout,
-        )
-    except FunctionError as error:
-        raise CommandError(str(error)) from error
-    choice = _choice(options.extension)
-    events = _events(options.event, options.invocations)
-    if options.isolated:
-        _isolate(choice, function)
-    elif choice.extensions:
-        _check_ports()
+    env, faults = _variables(options.env), _faults(options.fault)
+    function, choice, notes = _settle(
+        options, options.handler, Path(options.root), options.runtime, options.name, env, options.memory,
+        options.timeout, has_own_network=options.isolated,
+    )  # fmt: skip
     plan = RunPlan(
         function=function,
         extensions=choice.extensions,
         extension_text=choice.text,
-        events=[("", event) for event in events],
+        events=[("", event) for event in _events(options.event, options.invocations)],
         options=PlatformOptions(cpu_share=options.cpu),
         pause_s=options.pause,
         slow={"all": options.intake_latency} if options.intake_latency else {},
-        always=_faults(options.fault),
+        always=faults,
         shows_all=options.full,
+        notes=notes,
     )
     report = _carry_out(plan, options.json)
     is_well = report.is_whole and all(one.is_ok for one in report.invocations)
@@ -86,14 +76,11 @@ def run(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """Carry out `thimble demo`; returns the exit status."""
-    choice = _choice(options.extension)
     env = {"DD_SERVICE": "order-desk", "DD_ENV": "demo", "DD_VERSION": "1", "DD_TAGS": "team:sewing"}
-    function = choose_function(
-        "app.handler", Path(__file__).parent / "sample", "python", name="order-desk", env=env, memory_mb=512,
-        timeout_s=DEMO_TIMEOUT_S,
-    )  # fmt: skip
-    if choice.extensions:
-        _check_ports()
+    root = Path(__file__).parent / "sample"
+    function, choice, notes = _settle(
+        options, "app.handler", root, PYTHON, "order-desk", env, 512, DEMO_TIMEOUT_S, has_own_network=True
+    )
     plan = RunPlan(
         function=function,
         extensions=choice.extensions,
@@ -101,10 +88,58 @@ def demo(options: argparse.Namespace) -> int:
         events=[(label, orjson.dumps(event)) for label, event in DEMO_EVENTS],
         options=PlatformOptions(),
         shows_all=options.full,
-        notes=[f"A local Lambda, a local intake; {len(DEMO_EVENTS)} invocations, time-out {DEMO_TIMEOUT_S:g} s."],
+        notes=[
+            f"A local Lambda and a local intake: no account, no key. {len(DEMO_EVENTS)} invocations, "
+            f"time-out {DEMO_TIMEOUT_S:g} s.",
+            *notes,
+        ],
     )
     report = _carry_out(plan, options.json)
     return 0 if report.is_whole else cli.EXIT_LOST
+
+
+def _settle(
+    options: argparse.Namespace,
+    handler: str,
+    root: Path,
+    runtime: str | None,
+    name: str,
+    env: dict[str, str],
+    memory_mb: int,
+    timeout_s: float,
+    *,
+    has_own_network: bool,
+) -> tuple[FunctionSpec, Choice, list[str]]:
+    """Decide what runs, and go behind walls if that is possible and wanted; then this process does not come back.
+
+    Returns:
+        The function, the extension, and remarks for the heading.
+    """
+    place = walls.inside()
+    layer = str(walls.LAYER_PLACE) if place is not None and place.layer_text else None
+    if place is not None and place.name:
+        root, name = walls.TASK_PLACE, place.name
+    try:
+        function = choose_function(handler, root, runtime, name=name, env=env, memory_mb=memory_mb, timeout_s=timeout_s)
+    except FunctionError as error:
+        raise CommandError(str(error)) from error
+    choice = _choice(layer or options.extension)
+    if place is not None:
+        return function, replace(choice, text=place.layer_text or choice.text), []
+    notes = []
+    if not options.direct:
+        reason = isolation.problem()
+        if reason is None:
+            walls.go_inside(
+                options.arguments, layer=choice.layer, layer_text=choice.text, root=function.root, name=function.name,
+                has_own_network=has_own_network,
+            )  # fmt: skip
+        if has_own_network and options.command == "run":
+            raise CommandError(f"--isolated is not possible here: {reason}")
+        notes.append(walls.note(reason))
+    if choice.extensions:
+        _check_ports()
+    return function, choice, notes
 
 
 def read_event(text: str, standard_input: TextIO) -> bytes:
@@ -186,7 +221,7 @@ def _faults(settings: Sequence[str]) -> dict[str, Behaviour]:
 
 
 def _check_ports() -> None:
-    """Refuse to start when somebody has the extension's ports: it would start all the same, deaf on them."""
+    """Refuse to start when somebody has the extension's ports: it would start all the same, but deaf on them."""
     for port, kind in EXTENSION_PORTS:
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind == socket.SOCK_STREAM:
@@ -200,7 +235,3 @@ def _check_ports() -> None:
                     f"port {port}, which the extension needs, is taken (by a Datadog Agent or another run?): stop "
                     "that, or give this run a network of its own with --isolated"
                 ) from error
-
-
-def _isolate(choice: Choice, function: FunctionSpec) -> None:
-    raise NotImplementedError
