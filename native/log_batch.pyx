@@ -604,11 +604,17 @@ cdef const uint8_t* object_end(const uint8_t* at, const uint8_t* end) noexcept n
 
 
 cdef const uint8_t* skip_garbage(const uint8_t* at, const uint8_t* end) noexcept nogil:
-    """The next brace that is not inside the string that may begin here, or the end."""
-    cdef const uint8_t* found
-    if at[0] == c'"':
-        found = string_end(at, end)
-        if found != NULL:
-            at = found
-    found = <const uint8_t*>memchr(at, c'{', end - at)
-    return end if found == NULL else found
+    """The next brace behind a comma, an opening bracket or a line break, blanks between allowed, or the end."""
+    cdef const uint8_t* begin = at
+    cdef const uint8_t* before
+    while at < end:
+        at = <const uint8_t*>memchr(at, c'{', end - at)
+        if at == NULL:
+            return end
+        before = at - 1
+        while before > begin and (before[0] == c' ' or before[0] == c'\t' or before[0] == c'\r'):
+            before -= 1
+        if before[0] == c',' or before[0] == c'[' or before[0] == c'\n':
+            return at
+        at += 1
+    return end

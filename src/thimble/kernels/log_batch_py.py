@@ -16,12 +16,11 @@ from typing import Final
 
 import orjson
 
-from thimble.core.codec.json_bounds import object_end, string_end
+from thimble.core.codec.json_bounds import object_end
 from thimble.core.codec.rfc3339 import INVALID_TIME_MS, parse_time_ms
 from thimble.kernels import log_batch_codes as codes
 
 _BETWEEN_EVENTS: Final = b" \t\r\n,[]"
-_QUOTE: Final = 0x22
 _OPEN_BRACE: Final = 0x7B
 
 
@@ -81,7 +80,7 @@ class LogScanner:
                 self.event_end = position
                 break
             if body[position] != _OPEN_BRACE:
-                position = self._skip_garbage(body, position)
+                position = _skip_garbage(body, position)
                 self.event_end = position
                 reason = codes.GARBAGE
                 break
@@ -126,12 +125,15 @@ class LogScanner:
             return b""
         return b"".join((self._head, orjson.dumps(text), self._after_text, b"%d" % time_ms, self._after_time))
 
-    def _skip_garbage(self, body: bytes, position: int) -> int:
-        """Go to the next `{` that is not inside the string that may begin here, or to the end."""
-        begin = position
-        if body[position] == _QUOTE:
-            end = string_end(body, position)
-            if end >= 0:
-                begin = end
-        found = body.find(b"{", begin)
-        return found if found >= 0 else len(body)
+
+def _skip_garbage(body: bytes, position: int) -> int:
+    """Go to the next `{` behind a comma, an opening bracket or a line break, blanks between allowed, or to the end."""
+    found = body.find(b"{", position)
+    while found >= 0:
+        before = found - 1
+        while before > position and body[before] in b" \t\r":
+            before -= 1
+        if body[before] in b",[\n":
+            return found
+        found = body.find(b"{", found + 1)
+    return len(body)

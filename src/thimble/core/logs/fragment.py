@@ -26,7 +26,11 @@ FRAGMENT_AGE_MS_MAX: Final = 1000
 
 _RECORD_KEY: Final = b'"record":'
 _FRAMING: Final = b"}]"
-_EVENT_STARTS: Final = (b'{"time"', b'{"type"', b'{"record"')
+_EVENT_START: Final = b'{"time":'
+_ENVELOPE_BYTES_MAX: Final = 160
+"""Longer than the keys, the time and the longest type of an event."""
+
+_COMMA: Final = 0x2C
 _WHITE_SPACE: Final = b" \t\r\n"
 _UNICODE_ESCAPE_BYTES: Final = 6
 
@@ -54,23 +58,19 @@ def join_fragment(fragment: bytes, body: bytes) -> bytes | None:
         return None
     content = body.lstrip(b"[" + _WHITE_SPACE)
     cut_value = fragment[: -len(_FRAMING)] if fragment.endswith(_FRAMING) else fragment
-    if content.startswith(envelope):
-        end = object_end(content, 0)
-        if end > 0 and is_json(content[:end]):
-            return None
-        resumed = content[len(envelope) :]
-        joined = cut_value + resumed
-        if not starts_whole(joined):
-            unstripped = fragment + resumed
-            if starts_whole(unstripped):
-                return unstripped
-        return joined
-    if content.startswith(b"{"):
+    if not content.startswith(envelope):
         return None
-    for candidate in (cut_value + body, fragment + body):
-        if starts_whole(candidate):
-            return candidate
-    return None
+    is_whole = starts_whole(content)
+    if is_whole and content.startswith(cut_value):
+        return None  # not the rest but all of it: the platform sent the batch again
+    resumed = content[len(envelope) :]
+    joined = cut_value + resumed
+    if starts_whole(joined):
+        return joined
+    if is_whole:
+        return None
+    unstripped = fragment + resumed
+    return unstripped if starts_whole(unstripped) else joined
 
 
 def starts_whole(joined: bytes) -> bool:
@@ -105,20 +105,21 @@ def closed_by_force(fragment: bytes) -> bytes:
 def next_event_start(body: bytes, begin: int, end: int) -> int:
     """Find where the next event begins inside of a stretch that could not be read, or answer -1.
 
-    Inside a string every quote has a backslash before it, so the beginning of an event cannot be part of one.
+    Inside a string every quote has a backslash before it, so the beginning of an event cannot be part of one. It could
+    be part of an object, so all keys of an event must follow, in the order in which the platform writes them.
     """
-    nearest = -1
-    for mark in _EVENT_STARTS:
-        found = body.find(mark, begin, end if nearest < 0 else nearest)
-        while found >= 0:
-            before = found - 1
-            while before > begin and body[before] in _WHITE_SPACE:
-                before -= 1
-            if body[before] == 0x2C:
-                nearest = found
-                break
-            found = body.find(mark, found + 1, end if nearest < 0 else nearest)
-    return nearest
+    found = body.find(_EVENT_START, begin, end)
+    while found >= 0:
+        before = found - 1
+        while before > begin and body[before] in _WHITE_SPACE:
+            before -= 1
+        if body[before] == _COMMA:
+            keys_end = min(found + _ENVELOPE_BYTES_MAX, end)
+            kind = body.find(b',"type":', found, keys_end)
+            if kind >= 0 and body.find(b"," + _RECORD_KEY, kind, keys_end) >= 0:
+                return found
+        found = body.find(_EVENT_START, found + 1, end)
+    return -1
 
 
 def replace_lone_surrogates(event: bytes) -> bytes:
