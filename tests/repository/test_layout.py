@@ -22,9 +22,11 @@ MAY_IMPORT = {
     "http": {"http", "reactor", "core"},
     "sources": {"sources", "core", "kernels", "reactor", "http", "config"},
     "sinks": {"sinks", "core", "kernels", "reactor", "http", "config"},
-    "shell": {"shell", "core", "kernels", "reactor", "http", "config", "sinks"},
+    "shell": {"shell", "core", "kernels", "reactor", "http", "config", "sources", "sinks"},
 }
-"""Folder -> folders it may import from. All may import `version` and `twin`; `app` and `cli` may import everything."""
+"""Folder -> folders it may import from. All may import `version` and `twin`; `app` and `cli` import everything.
+`shell` drives sources and sinks, which know neither each other nor the shell.
+"""
 
 MAY_NAME_TYPES_OF = {"core": {"config"}}
 """Folder -> folders that it may import for annotations only: settings are plain data, passed in."""

@@ -86,3 +86,11 @@ def test_a_missing_extension_file_and_a_stray_source_are_both_found(tmp_path: Pa
     assert forms.missing_modules(tmp_path, modules, ".so") == [
         "thimble.core.drops: a source lies beside the extension file"
     ]
+
+
+def test_the_installed_package_and_the_build_agree_on_the_compile_list() -> None:
+    from thimble import build_info
+
+    forms = import_build_tool("forms")
+    assert build_info.COMPILED_FOLDERS == forms.FOLDERS
+    assert build_info.EXCLUSION_MARK.decode() == forms.EXCLUSION_MARK
