@@ -1,4 +1,4 @@
-"""Settings from the environment: the only source that most functions have.
+"""Settings from the environment: the only source that most functions have. A `datadog.yaml` goes below it.
 
 Loading is part of the cold start. It looks at each variable once, tells by the first letters whether it may be ours,
 and finds field and parser in one table; defaults cost nothing beyond making the object.
@@ -10,7 +10,10 @@ of the environment.
 
 from __future__ import annotations
 
+import posix
+
 from thimble.config.assemble import Assembly
+from thimble.config.aws import TASK_ROOT_DEFAULT
 from thimble.config.layers import BadValueError, Layer, quoted
 from thimble.config.model import Settings
 from thimble.config.names import OWN, PREFIXED, SECRET_FIELDS
@@ -33,6 +36,9 @@ def load_settings(environ: dict[str, str]) -> tuple[Settings, list[str]]:
 def assemble_settings(environ: dict[str, str]) -> Assembly:
     """As `load_settings`, with the origin of each value kept."""
     assembly = Assembly()
+    path = f"{environ.get('LAMBDA_TASK_ROOT', '') or TASK_ROOT_DEFAULT}/datadog.yaml"
+    if _is_there(path):
+        assembly.lay(_read_yaml(path))
     assembly.lay(read_environment(environ))
     assembly.finish(environ)
     return assembly
@@ -75,3 +81,25 @@ def _read(layer: Layer, name: str, field: str, code: str, text: str) -> None:
         layer.put(field, value, name)
     for note in notes:
         layer.complain(name, field, note, False)
+
+
+def _is_there(path: str) -> bool:
+    """Whether anything lies at the path, readable or not."""
+    try:
+        posix.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read_yaml(path: str) -> Layer:
+    """The layer of the file; its reader costs 15 ms and more, so it is imported only here."""
+    try:
+        from thimble.config.yaml_file import read_file
+    except ImportError as error:
+        layer = Layer()
+        layer.complain("datadog.yaml", "", f"the file is ignored, this build has no reader for it ({error})", False)
+        return layer
+    return read_file(path)

@@ -74,7 +74,7 @@ def parse_text(code: str, text: str, notes: list[str]) -> object | None:
     if code == "CSV":
         return parse_list(text) or None
     if code == "KV":
-        return parse_pairs(text.replace(",", " ").split(" "), notes) or None
+        return parse_pairs(text, notes) or None
     if code == "FILT":
         return parse_filters(text, notes) or None
     if code == "STYLES":
@@ -137,12 +137,15 @@ def parse_list(text: str) -> tuple[str, ...]:
     return tuple(items)
 
 
-def parse_pairs(parts: list[str], notes: list[str]) -> dict[str, str]:
+def parse_pairs(text: str, notes: list[str]) -> dict[str, str]:
+    """Pairs of `parse_pair_list` between commas and spaces."""
+    return parse_pair_list([part for part in text.replace(",", " ").split(" ") if part], notes)
+
+
+def parse_pair_list(parts: list[str], notes: list[str]) -> dict[str, str]:
     """`key:value` per part, split at the first colon, both sides non-empty; the last of equal keys wins."""
     pairs: dict[str, str] = {}
     for part in parts:
-        if not part:
-            continue
         key, _, value = part.partition(":")
         if key and value:
             pairs[key] = value
