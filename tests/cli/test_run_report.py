@@ -119,8 +119,10 @@ def test_the_last_words_of_an_extension_are_not_missed() -> None:
 
 def test_what_an_extension_printed_is_read_with_its_status() -> None:
     logged = {"type": "extension", "record": '{"status":"ERROR","message":"DD_EXTENSION | ERROR | x"}'}
-    assert own_lines([logged, {"type": "extension", "record": "plain"}, said("no")]) == [
+    bare = {"type": "extension", "record": "DD_EXTENSION | WARN | y"}
+    assert own_lines([logged, bare, {"type": "extension", "record": "plain"}, said("no")]) == [
         ("error", "DD_EXTENSION | ERROR | x"),
+        ("warn", "DD_EXTENSION | WARN | y"),
         ("?", "plain"),
     ]
 

@@ -53,6 +53,8 @@ class CommandError(Exception):
 def run(options: argparse.Namespace) -> int:
     """Carry out `thimble run`; returns the exit status."""
     env, faults = _variables(options.env), _faults(options.fault)
+    if "-" not in options.event:  # standard input is read once, behind the walls
+        _events(options.event, 1)
     function, choice, notes = _settle(
         options, options.handler, Path(options.root), options.runtime, options.name, env, options.memory,
         options.timeout, has_own_network=options.isolated,

@@ -22,6 +22,9 @@ LOGGED_EVENTS: Final = {
 }
 """Platform events that the extension turns into one log entry each, and the first word of that entry."""
 
+OWN_PREFIX: Final = "DD_EXTENSION"
+"""Begins the extension's own lines, with or without JSON around: `DD_EXTENSION | ERROR | ...`."""
+
 OBJECT_KEY: Final = "(a JSON object)"
 
 
@@ -276,7 +279,9 @@ def own_lines(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         if isinstance(content, dict) and "message" in content:
             said.append((str(content.get("status", "?")).lower(), str(content["message"])))
         else:
-            said.append(("?", str(record)))
+            words = str(record).split(" | ", 2)
+            has_level = len(words) == 3 and words[0] == OWN_PREFIX
+            said.append((words[1].lower() if has_level else "?", str(record)))
     return said
 
 
