@@ -5,12 +5,11 @@ Everything is made here and handed down; no module below reaches for the environ
 
 from __future__ import annotations
 
+import posix
+import select
 import sys
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final
-
-import posix
-import select
 
 from thimble.config.aws import LambdaEnvironment, read_lambda_environment
 from thimble.config.environment import load_settings
@@ -156,9 +155,7 @@ class App:
         if datagrams is not None:
             self.loop.spawn(count_datagrams(self.loop, datagrams, self.drops), "dogstatsd")
         end = await self.invocations.run()
-        await shut_down(
-            self.loop, self.invocations, self.servers, self.flusher, self.drops, self._log, end.budget_ms
-        )
+        await shut_down(self.loop, self.invocations, self.servers, self.flusher, self.drops, self._log, end.budget_ms)
 
     def _serve(self, port: int, handler: Handler, name: str) -> None:
         sock: Socket | None = self._handover.sockets.get(port)

@@ -13,10 +13,8 @@ registration ends the process, since Lambda has no place for an unregistered ext
 stage 1 cannot be imported or breaks, `idle` keeps answering `/next`.
 """
 
-import posix
-import sys
-
 import _socket
+import posix
 
 EXTENSION_NAME = b"datadog-agent"
 REGISTER_PATH = b"/2020-01-01/extension/register"
@@ -31,6 +29,8 @@ TELEMETRY_PORT = 8999
 
 BACKLOG = 512
 ANSWER_BYTES_MAX = 65536
+DESCRIPTORS_MAX = 1024
+"""Lambda's own limit of open files per process."""
 SO_REUSEADDR = _socket.SO_REUSEADDR
 
 
@@ -70,9 +70,8 @@ def bind(handover, port, address, is_datagram):
             sock.listen(BACKLOG)
     except OSError as error:
         kind = "UDP" if is_datagram else "TCP"
-        handover.problems.append(
-            ("ERROR", f"EXTENSION | Cannot listen on {kind} port {port}: {error.strerror or error}. That feature is off.")
-        )
+        text = f"EXTENSION | Cannot listen on {kind} port {port}: {error.strerror or error}. That feature is off."
+        handover.problems.append(("ERROR", text))
         return
     handover.sockets[port] = sock
 
@@ -199,7 +198,7 @@ def is_boolean(value):
 
 
 def wants_logs(environ):
-    """Whether log lines are to be shipped: `DD_SERVERLESS_LOGS_ENABLED` or `DD_LOGS_ENABLED`, when one of them is set."""
+    """Whether log lines are to be shipped: either of the two settings is true, or none is set."""
     found = {}
     for name, value in environ.items():
         if value and len(name) < 40:
@@ -272,11 +271,21 @@ def say(level, text):
         return
 
 
+def close_all_but(connection):
+    """Close every descriptor but the log's and `connection`, so that whoever calls a local port is refused at once
+    instead of waiting for an answer that never comes.
+    """
+    keep = connection.fileno() if connection is not None else 2
+    posix.closerange(3, keep)
+    posix.closerange(max(keep, 2) + 1, DESCRIPTORS_MAX)
+
+
 def idle(handover, api):
     """Keep answering `/next` and do nothing else, so that our own failure costs no invocation.
 
     Ends the process: 0 after SHUTDOWN, 1 when `/next` itself fails.
     """
+    close_all_but(handover.connection)
     failures = 0
     while failures < 3:
         try:

@@ -56,9 +56,8 @@ class Client:
     """Sends requests over connections that it keeps until `close`."""
 
     def __init__(self, loop: Loop, make_tls: Callable[[], TlsContext]) -> None:
-        """
-        Args:
-            make_tls: Makes the TLS context at its first use.
+        """Args:
+        make_tls: Makes the TLS context at its first use.
         """
         self._loop = loop
         self._make_tls = make_tls
@@ -71,7 +70,7 @@ class Client:
 
         Raises:
             DeadlinePassed: It took too long.
-            ConnectionFailed: No connection, or it broke. `TlsFailed`, `NameNotResolved` and `ConnectionRefused` say why.
+            ConnectionFailed: No connection, or it broke; the subclasses say why.
         """
         stream = self._take_idle(request.target.key)
         if stream is not None:

@@ -1,8 +1,8 @@
 """HTTP/1.1 messages as a pure object: bytes in, heads and body pieces out, no socket.
 
 Strict where leniency has let requests be smuggled: one way to end a line (CRLF), no folded headers, no space before a
-colon, at most one `Content-Length` and never together with `Transfer-Encoding`, whose only value is `chunked`. Limits on
-everything; for comparison, nginx allows 32 KB and Apache 8 KB for a head, 100 header fields.
+colon, at most one `Content-Length` and never together with `Transfer-Encoding`, whose only value is `chunked`. Limits
+on everything; for comparison, nginx allows 32 KB and Apache 8 KB for a head, 100 header fields.
 
 Source: RFC 9110 and RFC 9112; sections are named at the rules.
 """
@@ -19,9 +19,9 @@ TRAILER_BYTES_MAX: Final = 16_384
 UNTIL_CLOSE: Final = -1
 """Length of a body that ends with its connection (answers only)."""
 
-TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_DIGITS: Final = b"0123456789"
+TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
+_CONTROLS: Final = bytes(range(9)) + bytes(range(10, 32)) + b"\x7f"
 
 
 class ProtocolError(Exception):
@@ -60,8 +60,15 @@ class Head:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """The target without its query, and without the scheme and host that a client may send to a proxy.
+
+        Source: RFC 9112, 3.2.2: a server accepts the absolute form.
+        """
+        path = self.target.partition("?")[0]
+        if path.startswith("/"):
+            return path
+        _, separator, rest = path.partition("://")
+        return "/" + rest.partition("/")[2] if separator else path
 
 
 _START: Final = 0
@@ -77,12 +84,17 @@ class MessageParser:
     """Cuts the bytes of one direction of a connection into messages.
 
     Feed bytes as they come. `next_head` gives the head of the next message once it is complete; then `next_piece` gives
-    its body, piece by piece, until `is_complete`. Bytes of the following message stay for later (pipelining).
+    its body, piece by piece, until `is_complete`. Bytes of the following message stay for later (pipelining). Where the
+    input was cut makes no difference to what comes out, errors included.
+
+    Holds one buffer and a position in it, so that many small messages or chunks in one buffer are not copied again and
+    again.
     """
 
     def __init__(self, is_request: bool) -> None:
         self._is_request = is_request
-        self._pending = b""
+        self._buffer = b""
+        self._at = 0
         self._state = _START
         self._remaining = 0
         self._trailer_bytes = 0
@@ -91,20 +103,16 @@ class MessageParser:
     @property
     def has_pending(self) -> bool:
         """Whether bytes wait that nobody has asked for."""
-        return len(self._pending) > 0
+        return self._at < len(self._buffer)
 
     @property
     def is_complete(self) -> bool:
         """Whether the current message has ended."""
         return self._state == _DONE
 
-    @property
-    def wanted_bytes(self) -> int:
-        """How many bytes of a body of known length are still to come; 0 when that is not known."""
-        return max(self._remaining - len(self._pending), 0) if self._state in (_BODY, _CHUNK_DATA) else 0
-
     def feed(self, data: bytes) -> None:
-        self._pending = self._pending + data if self._pending else data
+        self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
+        self._at = 0
 
     def next_head(self, is_answer_to_head: bool = False) -> Head | None:
         """The next head, or None when more bytes are needed.
@@ -115,16 +123,20 @@ class MessageParser:
         assert self._state in (_START, _DONE), "the body was not read to its end"
         self._state = _START
         # RFC 9112, 2.2: a server ignores empty lines before the request line.
-        while self._is_request and self._pending.startswith(b"\r\n"):
-            self._pending = self._pending[2:]
-        end = self._pending.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX + 4)
+        while self._is_request and self._buffer.startswith(b"\r\n", self._at):
+            self._at += 2
+        end = self._buffer.find(b"\r\n\r\n", self._at, self._at + HEAD_BYTES_MAX + 4)
         if end < 0:
-            if len(self._pending) > HEAD_BYTES_MAX:
+            self._refuse_bare_newline(HEAD_BYTES_MAX)
+            # Up to three bytes of the end of a head of full length may be here already.
+            if len(self._buffer) - self._at > HEAD_BYTES_MAX + 3:
                 raise ProtocolError(431, f"head above {HEAD_BYTES_MAX} bytes")
-            _refuse_bare_newline(self._pending)
             return None
-        lines = self._pending[:end].split(b"\r\n")
-        self._pending = self._pending[end + 4 :]
+        text = self._buffer[self._at : end]
+        self._at = end + 4
+        lines = text.split(b"\r\n")
+        if text.count(b"\n") != len(lines) - 1:
+            raise _bare_newline()
         if len(lines) - 1 > HEADERS_MAX:
             raise ProtocolError(431, f"more than {HEADERS_MAX} headers")
         head = Head()
@@ -137,6 +149,7 @@ class MessageParser:
         _settle(head, self._is_request, is_answer_to_head)
         self.trailers = []
         self._trailer_bytes = 0
+        self._release()
         if head.is_chunked:
             self._state = _CHUNK_LINE
         elif head.length == 0:
@@ -154,42 +167,30 @@ class MessageParser:
         """
         while True:
             if self._state == _BODY or self._state == _CHUNK_DATA:
-                if not self._pending:
-                    return None
-                if self._remaining == UNTIL_CLOSE or len(self._pending) < self._remaining:
-                    piece, self._pending = self._pending, b""
-                    if self._remaining != UNTIL_CLOSE:
-                        self._remaining -= len(piece)
-                    return piece
-                size = self._remaining
-                piece = self._pending[:size]
-                self._pending = self._pending[size:]
-                self._remaining = 0
-                self._state = _DONE if self._state == _BODY else _CHUNK_END
-                return piece
+                return self._take_data()
             if self._state == _CHUNK_LINE:
-                line = self._take_line(CHUNK_LINE_BYTES_MAX, "chunk size")
+                line = self._take_line(CHUNK_LINE_BYTES_MAX, 400, "chunk size")
                 if line is None:
                     return None
                 self._remaining = _parse_chunk_size(line)
                 self._state = _CHUNK_DATA if self._remaining else _TRAILERS
             elif self._state == _CHUNK_END:
-                if len(self._pending) < 2 and b"\r\n".startswith(self._pending):
-                    return None
-                if not self._pending.startswith(b"\r\n"):
+                ending = self._buffer[self._at : self._at + 2]
+                if ending != b"\r\n":
+                    if b"\r\n".startswith(ending):
+                        return None
                     raise ProtocolError(400, "chunk without its end")
-                self._pending = self._pending[2:]
+                self._at += 2
                 self._state = _CHUNK_LINE
             elif self._state == _TRAILERS:
-                line = self._take_line(TRAILER_BYTES_MAX, "trailer")
+                line = self._take_line(TRAILER_BYTES_MAX - self._trailer_bytes, 431, "trailers")
                 if line is None:
                     return None
                 if not line:
                     self._state = _DONE
+                    self._release()
                     return None
-                self._trailer_bytes += len(line) + 2
-                if self._trailer_bytes > TRAILER_BYTES_MAX:
-                    raise ProtocolError(431, f"trailers above {TRAILER_BYTES_MAX} bytes")
+                self._trailer_bytes = min(self._trailer_bytes + len(line) + 2, TRAILER_BYTES_MAX)
                 self.trailers.append(_parse_header(line))
             else:
                 return None
@@ -202,43 +203,70 @@ class MessageParser:
         """
         if self._state == _BODY and self._remaining == UNTIL_CLOSE:
             self._state = _DONE
-        elif self._state not in (_START, _DONE) or self._pending:
+        elif self._state not in (_START, _DONE) or self.has_pending:
             raise ProtocolError(400, "the connection ended inside a message")
 
-    def _take_line(self, size_max: int, what: str) -> bytes | None:
-        end = self._pending.find(b"\r\n", 0, size_max + 2)
-        if end < 0:
-            if len(self._pending) > size_max:
-                raise ProtocolError(400, f"{what} above {size_max} bytes")
-            _refuse_bare_newline(self._pending)
+    def _take_data(self) -> bytes | None:
+        """What is there of the body or of the chunk, up to its end."""
+        ready = len(self._buffer) - self._at
+        if ready == 0:
             return None
-        line = self._pending[:end]
-        self._pending = self._pending[end + 2 :]
+        if self._remaining == UNTIL_CLOSE or ready < self._remaining:
+            piece = self._buffer[self._at :] if self._at else self._buffer
+            if self._remaining != UNTIL_CLOSE:
+                self._remaining -= ready
+            self._at += ready
+        else:
+            end = self._at + self._remaining
+            piece = self._buffer[self._at : end]
+            self._at = end
+            self._remaining = 0
+            self._state = _DONE if self._state == _BODY else _CHUNK_END
+        self._release()
+        return piece
+
+    def _release(self) -> None:
+        """Let go of a buffer that is used up: an idle connection must not hold the last body."""
+        if self._at == len(self._buffer):
+            self._buffer = b""
+            self._at = 0
+
+    def _take_line(self, size_max: int, status: int, what: str) -> bytes | None:
+        """The next line without its end, or None when it is not complete."""
+        end = self._buffer.find(b"\r\n", self._at, self._at + size_max + 2)
+        if end < 0:
+            self._refuse_bare_newline(size_max)
+            if len(self._buffer) - self._at > size_max + 1:
+                raise ProtocolError(status, f"{what} too long")
+            return None
+        line = self._buffer[self._at : end]
+        self._at = end + 2
+        if b"\n" in line:
+            raise _bare_newline()
         return line
 
+    def _refuse_bare_newline(self, size_max: int) -> None:
+        """Look for a line feed without its carriage return in the lines that are not complete yet."""
+        end = self._at + size_max
+        found = self._buffer.find(b"\n", self._at, end)
+        while found >= 0:
+            if found == self._at or self._buffer[found - 1] != 13:
+                raise _bare_newline()
+            found = self._buffer.find(b"\n", found + 1, end)
 
-def _refuse_bare_newline(data: bytes) -> None:
+
+def _bare_newline() -> ProtocolError:
     """RFC 9112, 2.2 lets a recipient take a bare LF as a line's end; peers differ on it, so we never do."""
-    at = data.find(b"\n")
-    while at >= 0:
-        if at == 0 or data[at - 1] != 13:
-            raise ProtocolError(400, "line feed without carriage return")
-        at = data.find(b"\n", at + 1)
+    return ProtocolError(400, "line feed without carriage return")
 
 
 def _is_token(text: bytes) -> bool:
-    for char in text:
-        if char not in TOKEN:
-            return False
-    return len(text) > 0
+    return len(text) > 0 and not text.translate(None, TOKEN)
 
 
 def _has_control(text: bytes) -> bool:
     """Whether a value holds what RFC 9110, 5.5 forbids: controls other than tab."""
-    for char in text:
-        if (char < 32 and char != 9) or char == 127:
-            return True
-    return False
+    return len(text.translate(None, _CONTROLS)) != len(text)
 
 
 def _minor_version(text: bytes) -> int:
@@ -253,9 +281,8 @@ def _parse_request_line(line: bytes, head: Head) -> None:
     parts = line.split(b" ")
     if len(parts) != 3 or not _is_token(parts[0]) or not parts[1]:
         raise ProtocolError(400, "not a request line")
-    for char in parts[1]:
-        if char <= 32 or char == 127:
-            raise ProtocolError(400, "control character in the target")
+    if _has_control(parts[1]) or b"\t" in parts[1]:
+        raise ProtocolError(400, "control character in the target")
     head.minor_version = _minor_version(parts[2])
     head.method = parts[0].decode("latin-1")
     head.target = parts[1].decode("latin-1")
@@ -327,12 +354,8 @@ def _settle(head: Head, is_request: bool, is_answer_to_head: bool) -> None:
 
 
 def _parse_chunk_size(line: bytes) -> int:
-    """RFC 9112, 7.1: hexadecimal digits, then perhaps extensions, which we skip."""
+    """RFC 9112, 7.1: hexadecimal digits, then perhaps extensions, which we skip. No space: peers differ on it."""
     digits, _, extension = line.partition(b";")
-    digits = digits.rstrip(b" \t")
-    if not digits or len(digits) > 15 or _has_control(extension):
+    if not digits or len(digits) > 15 or digits.translate(None, _HEX_DIGITS) or _has_control(extension):
         raise ProtocolError(400, "not a chunk size")
-    for char in digits:
-        if char not in _HEX_DIGITS:
-            raise ProtocolError(400, "not a chunk size")
     return int(digits, 16)

@@ -50,10 +50,9 @@ class HttpServer:
     def __init__(
         self, loop: Loop, sock: Socket, handler: Handler, name: str, on_defect: Callable[[str, Exception], None]
     ) -> None:
-        """
-        Args:
-            sock: Bound and listening; owned from now on.
-            on_defect: Told when the handler raises; the client gets `Handler.failed` all the same.
+        """Args:
+        sock: Bound and listening; owned from now on.
+        on_defect: Told when the handler raises; the client gets `Handler.failed` all the same.
         """
         self._loop = loop
         self._on_defect = on_defect

@@ -11,7 +11,9 @@ connection instead of two per wait.
 Time is monotonic nanoseconds as the loop has lived them. Lambda freezes the process between invocations, and a stopped
 process finds on its return that hours have passed: a poll that returns far later than it was asked to, or a turn that
 took far too long, counts as frozen, and that time is taken off the clock (`frozen_ns`). Deadlines hence measure time in
-which the process could have done something. Ready descriptors always win against a deadline that is due as well.
+which the process could have done something. When in a poll the freeze began cannot be known, so the whole poll is taken
+off, and while a timer runs no poll lasts longer than `SLICE_SECONDS`: a freeze makes a deadline late by that much at
+most, and never early. Ready descriptors always win against a deadline that is due as well.
 
 Structured by convention: whoever spawns a task joins or cancels it; `Loop.run` ends with its main task.
 """
@@ -45,7 +47,10 @@ _WRITABLE: Final = EPOLLOUT | EPOLLERR | EPOLLHUP
 EVENTS_PER_POLL: Final = 64
 FREEZE_NS: Final = 1_500_000_000
 """A delay that no scheduler explains: from here on it counts as a freeze."""
+SLICE_SECONDS: Final = 1.0
+"""The longest poll while a timer runs."""
 POLL_SECONDS_MAX: Final = 86400.0
+"""The longest poll while none does."""
 
 
 class Signal:
@@ -104,7 +109,8 @@ class Loop:
     """Runs tasks until the main one is done."""
 
     def __init__(self, poller: epoll, clock: Callable[[], int], on_task_error: Callable[[Task], None]) -> None:
-        """
+        """Make a loop without tasks.
+
         Args:
             poller: A `select.epoll`, or something with its methods.
             clock: Monotonic nanoseconds.
@@ -186,6 +192,10 @@ class Loop:
     async def sleep_ms(self, ms: int) -> None:
         await Wait(-1, 0, None, self.deadline_in_ms(ms))
 
+    async def pause(self) -> None:
+        """Let everybody else have a turn. For whoever would otherwise never wait, its work being always there."""
+        await Wait(-1, 0, None, NO_DEADLINE)
+
     def set_signal(self, signal: Signal) -> None:
         signal.is_set = True
         waits, signal._waits = signal._waits, []
@@ -199,8 +209,8 @@ class Loop:
 
     def watch(self, fd: int) -> None:
         """Register a non-blocking descriptor. `forget` it before it is closed."""
-        self._watches[fd] = _Watch()
         self._poller.register(fd, _WATCHED)
+        self._watches[fd] = _Watch()
 
     def forget(self, fd: int) -> None:
         """Take a descriptor out. Tasks that wait for it go on, and find it closed."""
@@ -223,23 +233,25 @@ class Loop:
         if self._main is not None and self._main.is_done:
             return
         began_ns = self._clock()
-        self._count_freeze(began_ns - self._turn_began_ns)
+        self._count_freeze(began_ns - self._turn_began_ns, began_ns - self._turn_began_ns)
         timeout = 0.0 if self._ready else self._seconds_to_next_timer(began_ns)
         events = self._poller.poll(timeout, EVENTS_PER_POLL)
         self._turn_began_ns = self._clock()
-        if timeout < POLL_SECONDS_MAX:
-            self._count_freeze(self._turn_began_ns - began_ns - int(timeout * 1e9))
+        if timeout <= SLICE_SECONDS:
+            took_ns = self._turn_began_ns - began_ns
+            self._count_freeze(took_ns - int(timeout * 1e9), took_ns)
         for fd, mask in events:
             self._wake(fd, mask)
         if self._timed:
-            self._expire(len(events) == 0)
+            self._expire(0 < len(events) < EVENTS_PER_POLL)
 
-    def _count_freeze(self, late_ns: int) -> None:
+    def _count_freeze(self, late_ns: int, took_ns: int) -> None:
         if late_ns >= FREEZE_NS:
-            self.frozen_ns += late_ns
+            self.frozen_ns += took_ns
             self.freezes += 1
 
     def _seconds_to_next_timer(self, clock_ns: int) -> float:
+        """How long to poll when no task is ready."""
         if not self._timed:
             return POLL_SECONDS_MAX
         next_ns = self._timed[0].deadline_ns
@@ -248,15 +260,26 @@ class Loop:
                 next_ns = wait.deadline_ns
         ahead_ns = next_ns - (clock_ns - self.frozen_ns)
         # A poll that ends a little early would spin: epoll counts whole milliseconds.
-        return (ahead_ns // 1_000_000 + 1) / 1000.0 if ahead_ns > 0 else 0.0
+        return min((ahead_ns // 1_000_000 + 1) / 1000.0, SLICE_SECONDS) if ahead_ns > 0 else 0.0
 
-    def _expire(self, is_poll_doubtful: bool) -> None:
-        """End the waits whose deadline has passed. A poll that was interrupted reports nothing: look once more first."""
+    def _expire(self, is_all_seen: bool) -> None:
+        """End the waits whose deadline has passed, the earliest first.
+
+        Args:
+            is_all_seen: Whether the poll told all there was. One that was interrupted tells nothing and one that was
+                filled not everything, so before a deadline wins we look again.
+        """
         now_ns = self.now_ns()
         due = [wait for wait in self._timed if wait.deadline_ns <= now_ns]
-        if due and is_poll_doubtful:
-            for fd, mask in self._poller.poll(0.0, EVENTS_PER_POLL):
+        if not due:
+            return
+        rounds = 0 if is_all_seen else len(self._watches) // EVENTS_PER_POLL + 1
+        while rounds > 0:
+            events = self._poller.poll(0.0, EVENTS_PER_POLL)
+            for fd, mask in events:
                 self._wake(fd, mask)
+            rounds = rounds - 1 if len(events) == EVENTS_PER_POLL else 0
+        due.sort(key=_deadline_of)
         for wait in due:
             self._resume(wait, False)
 
@@ -304,7 +327,8 @@ class Loop:
             wait.signal._waits.remove(wait)
 
     def _arm(self, task: Task, wait: Wait) -> None:
-        if task.is_cancelled or (wait.signal is not None and wait.signal.is_set):
+        is_pause = wait.fd < 0 and wait.signal is None and wait.deadline_ns == NO_DEADLINE
+        if is_pause or task.is_cancelled or (wait.signal is not None and wait.signal.is_set):
             wait.happened = True
             self._ready.append(task)
             return
@@ -358,3 +382,7 @@ class Loop:
         self.set_signal(task.done)
         if error is not None and not is_joined and task is not self._main:
             self._on_task_error(task)
+
+
+def _deadline_of(wait: Wait) -> int:
+    return wait.deadline_ns

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 from typing import TYPE_CHECKING, Final
 
-import _socket
-
-from .errors import ConnectionFailed, ConnectionRefused
+from .errors import ConnectionFailed, ConnectionRefused, DeadlinePassed
 from .loop import NO_DEADLINE, READ, WRITE, Loop
 
 if TYPE_CHECKING:
@@ -14,8 +13,15 @@ if TYPE_CHECKING:
 
 RECEIVE_BYTES: Final = 262_144
 SEND_BYTES: Final = 262_144
+RUSH_BYTES: Final = 1_048_576
+"""What a task may receive in a row before the others have their turn: a fast peer must not keep the loop to itself."""
+
+MSG_NOSIGNAL: Final = 0x4000
+SHUT_WR: Final = 1
+ECONNABORTED: Final = 103
 ECONNREFUSED: Final = 111
 EINPROGRESS: Final = 115
+ACCEPT_PAUSE_MS: Final = 50
 
 
 class ByteStream:
@@ -52,6 +58,7 @@ class SocketStream(ByteStream):
         self._loop = loop
         self._socket = sock
         self._fd = sock.fileno()
+        self._rush_bytes = 0
         self.is_closed = False
         loop.watch(self._fd)
 
@@ -61,14 +68,20 @@ class SocketStream(ByteStream):
         return self._socket
 
     async def receive(self, size_max: int, deadline_ns: int = NO_DEADLINE) -> bytes:
+        if self._rush_bytes >= RUSH_BYTES:
+            self._rush_bytes = 0
+            await self._loop.pause()
         while not self.is_closed:
             try:
-                return self._socket.recv(size_max)
+                data = self._socket.recv(size_max)
             except BlockingIOError:
-                pass
+                self._rush_bytes = 0
+                await self._loop.wait_fd(self._fd, READ, deadline_ns)
             except OSError as error:
                 raise ConnectionFailed(_reason(error)) from None
-            await self._loop.wait_fd(self._fd, READ, deadline_ns)
+            else:
+                self._rush_bytes += len(data)
+                return data
         raise ConnectionFailed("the connection was closed")
 
     async def send(self, data: bytes, deadline_ns: int = NO_DEADLINE) -> None:
@@ -78,9 +91,9 @@ class SocketStream(ByteStream):
         while not self.is_closed:
             try:
                 if view is None:
-                    sent += self._socket.send(data[sent:] if sent else data)
+                    sent += self._socket.send(data[sent:] if sent else data, MSG_NOSIGNAL)
                 else:
-                    sent += self._socket.send(view[sent : sent + SEND_BYTES])
+                    sent += self._socket.send(view[sent : sent + SEND_BYTES], MSG_NOSIGNAL)
             except BlockingIOError:
                 await self._loop.wait_fd(self._fd, WRITE, deadline_ns)
             except OSError as error:
@@ -88,6 +101,13 @@ class SocketStream(ByteStream):
             if sent >= size:
                 return
         raise ConnectionFailed("the connection was closed")
+
+    def end_sending(self) -> None:
+        """Tell the peer that nothing will follow; it may go on sending."""
+        try:
+            self._socket.shutdown(SHUT_WR)
+        except OSError:
+            return  # it is gone already
 
     def close(self) -> None:
         if not self.is_closed:
@@ -110,22 +130,22 @@ class Listener:
     async def accept(self) -> SocketStream:
         """Wait for the next connection.
 
+        Without a free descriptor, or after any other failure, it tries again every `ACCEPT_PAUSE_MS`.
+
         Raises:
-            ConnectionFailed: The listener is closed, or the process has no descriptor left.
+            ConnectionFailed: The listener is closed.
         """
         while not self.is_closed:
             try:
                 fd, _ = self._socket._accept()  # type: ignore[attr-defined]  # the wrapper in `socket` is what costs
+                sock: Socket = _socket.socket(fileno=fd)  # type: ignore[assignment]
+                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+                return SocketStream(self._loop, sock)
             except BlockingIOError:
                 await self._loop.wait_fd(self._fd, READ)
-                continue
             except OSError as error:
-                if error.errno in (23, 24, 12):  # ENFILE, EMFILE, ENOMEM
-                    await self._loop.sleep_ms(50)
-                continue
-            sock: Socket = _socket.socket(fileno=fd)  # type: ignore[assignment]
-            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-            return SocketStream(self._loop, sock)
+                if error.errno != ECONNABORTED:
+                    await self._loop.sleep_ms(ACCEPT_PAUSE_MS)
         raise ConnectionFailed("the listener was closed")
 
     def close(self) -> None:
@@ -140,12 +160,16 @@ async def connect(loop: Loop, family: int, address: str, port: int, deadline_ns:
 
     Raises:
         ConnectionRefused: Nobody listens there.
-        ConnectionFailed: It could not be made, or not in time.
+        ConnectionFailed: It could not be made.
+        DeadlinePassed: The peer did not answer in time.
     """
-    sock: Socket = _socket.socket(family, _socket.SOCK_STREAM)  # type: ignore[assignment]
-    sock.setblocking(False)
-    sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-    code = sock.connect_ex((address, port))
+    try:
+        sock: Socket = _socket.socket(family, _socket.SOCK_STREAM)  # type: ignore[assignment]
+        sock.setblocking(False)
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        code = sock.connect_ex((address, port))
+    except OSError as error:  # no descriptor left, or no IPv6 on this machine
+        raise ConnectionFailed(_reason(error)) from None
     if code not in (0, EINPROGRESS):
         sock.close()
         raise _failed(code)
@@ -154,6 +178,9 @@ async def connect(loop: Loop, family: int, address: str, port: int, deadline_ns:
         try:
             await loop.wait_fd(sock.fileno(), WRITE, deadline_ns)
             code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        except DeadlinePassed:
+            stream.close()
+            raise DeadlinePassed("no connection in time") from None
         except BaseException:
             stream.close()
             raise

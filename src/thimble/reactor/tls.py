@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from .errors import ConnectionFailed, TlsFailed
+from .errors import ConnectionFailed, DeadlinePassed, TlsFailed
 from .loop import NO_DEADLINE
 from .streams import RECEIVE_BYTES, ByteStream
 
@@ -29,8 +29,7 @@ class TlsContext:
     """The client's settings for every connection to one kind of peer."""
 
     def __init__(self, ca_directory: str, ca_file: str, is_verified: bool) -> None:
-        """
-        Args:
+        """Args:
             ca_directory: Hashed directory of trusted roots; "" for none.
             ca_file: PEM file with further roots; "" for none.
             is_verified: Whether chain and host name are checked.
@@ -70,9 +69,12 @@ class TlsContext:
         """
         import _ssl
 
-        stream = TlsStream(raw, self, _ssl.MemoryBIO(), _ssl.MemoryBIO(), host)
         try:
+            stream = TlsStream(raw, self, _ssl.MemoryBIO(), _ssl.MemoryBIO(), host)
             await stream.shake_hands(deadline_ns)
+        except DeadlinePassed:
+            raw.close()
+            raise DeadlinePassed("no end of the TLS handshake in time") from None
         except BaseException:
             raw.close()
             raise
@@ -131,6 +133,9 @@ class TlsStream(ByteStream):
             # In slices, so that the ciphertext that waits in memory stays small whatever the payload.
             try:
                 at += self._tls.write(view[at : at + RECEIVE_BYTES])
+            except self._want_read:  # the peer renegotiates
+                await self._flush(deadline_ns)
+                await self._fill(deadline_ns, "a TLS renegotiation")
             except self._error as error:
                 raise TlsFailed(_reason(error)) from None
             await self._flush(deadline_ns)

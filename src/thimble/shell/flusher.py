@@ -152,10 +152,9 @@ class Flusher:
             if self._loop.freezes != freezes:
                 attempt -= 1
             elif attempt >= sink.attempts_per_flush:
-                self._log.error_once(
-                    f"{sink.kind} {reason}",
-                    f"{sink.kind.upper()} | Failed to send to {delivery.target.host} after {attempt} attempts: {reason}",
-                )
+                host = delivery.target.host
+                text = f"{sink.kind.upper()} | Failed to send to {host} after {attempt} attempts: {reason}"
+                self._log.error_once(f"{sink.kind} {reason}", text)
                 self._retry.put(delivery, True)
                 return
             else:

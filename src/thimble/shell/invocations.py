@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from thimble.core.codec.lambda_events import INVOKE, SHUTDOWN, LifecycleEvent
+from thimble.core.codec.lambda_events import INVOKE, SHUTDOWN, BadLifecycleEvent, LifecycleEvent
 from thimble.core.codec.telemetry_events import REPORT, RUNTIME_DONE, TelemetryEvent
 from thimble.core.errors import PeerError
 from thimble.core.lifecycle.flush_control import CONTINUOUS, END, PERIODIC, FlushControl
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
 RUNAWAY_MS: Final = 900_000
 """The longest that Lambda lets a function run: a deadline further away than this is not one."""
+
+
+ODD_EVENTS_MAX: Final = 10
+ODD_EVENT_PAUSE_MS: Final = 100
+"""So many lifecycle events in a row may be unreadable or unknown before `/next` counts as failed."""
+
+
+class OddEvents(PeerError):
+    """The Extensions API only says what we do not understand."""
 
 
 class End:
@@ -82,6 +91,8 @@ class InvocationLoop:
         self._end_called = Signal()
         self._request_id = ""
         self._last_request_id = ""
+        self._done_request_id = ""
+        self._odd_events = 0
         self._deadline_ms = 0
         self._reports_missing: list[str] = []
         self._timer_due_ns = 0
@@ -94,6 +105,8 @@ class InvocationLoop:
             self._saw_telemetry = True
             self.is_telemetry_alive = True
             if event.kind == RUNTIME_DONE:
+                # Kept as well: telemetry may overtake the INVOKE event, or both may wait for us after a freeze.
+                self._done_request_id = event.request_id
                 # A late word about the invocation before must not end this one.
                 if event.request_id == self._request_id or event.request_id != self._last_request_id:
                     self._loop.set_signal(self._runtime_done)
@@ -118,10 +131,11 @@ class InvocationLoop:
             event = await self._next(0)
             while event.kind != SHUTDOWN:
                 if event.kind == INVOKE:
+                    self._odd_events = 0
                     self._begin(event)
                     event = await self._serve()
                 else:
-                    self._log.warn(f"EXTENSION | Unknown lifecycle event {event.type_name!r} ignored.")
+                    await self._ignore(f"Unknown lifecycle event {event.type_name[:100]!r}")
                     event = await self._next(0)
         except PeerError as error:
             self._log.plain_error(f"Error: {error}")
@@ -139,8 +153,8 @@ class InvocationLoop:
         self._last_request_id = self._request_id
         self._request_id = event.request_id
         self._deadline_ms = event.deadline_ms
-        self._saw_telemetry = False
-        self._loop.clear_signal(self._runtime_done)
+        if event.request_id != self._done_request_id:
+            self._loop.clear_signal(self._runtime_done)
         self._loop.clear_signal(self._end_called)
         if len(self._reports_missing) >= 8:
             del self._reports_missing[0]
@@ -167,15 +181,31 @@ class InvocationLoop:
 
     async def _next(self, flush_after_ms: int) -> LifecycleEvent:
         """Ask for the next event. With `flush_after_ms`, a flush begins when it has not come by then."""
-        task: Task = self._loop.spawn(self._api.next_event(), "next")
-        if flush_after_ms and not await self._loop.join(task, self._loop.deadline_in_ms(flush_after_ms)):
-            self._flusher.start()
-        await self._loop.join(task)
-        if task.error is not None:
-            raise task.error
-        event = task.result
-        assert isinstance(event, LifecycleEvent)
-        return event
+        self._saw_telemetry = False
+        while True:
+            task: Task = self._loop.spawn(self._api.next_event(), "next")
+            if flush_after_ms and not await self._loop.join(task, self._loop.deadline_in_ms(flush_after_ms)):
+                self._flusher.start()
+            await self._loop.join(task)
+            if task.error is None:
+                event = task.result
+                assert isinstance(event, LifecycleEvent)
+                return event
+            if not isinstance(task.error, BadLifecycleEvent):
+                raise task.error
+            await self._ignore(f"Unreadable lifecycle event ({task.error})")
+
+    async def _ignore(self, what: str) -> None:
+        """An event that makes no sense: say so, and go on after a pause, since more of them may come.
+
+        Raises:
+            OddEvents: Nothing else has come for a while.
+        """
+        self._odd_events += 1
+        if self._odd_events > ODD_EVENTS_MAX:
+            raise OddEvents(f"{self._odd_events} lifecycle events in a row make no sense, the last one: {what}")
+        self._log.warn(f"EXTENSION | {what} ignored.")
+        await self._loop.sleep_ms(ODD_EVENT_PAUSE_MS)
 
     async def _flush_beside(self) -> None:
         """A blocking flush beside the function: free while the function runs, on the budget once it is done."""
