@@ -87,6 +87,10 @@ class ScriptedLambda:
         """Answer the pending `/next`, or the one to come, with an event."""
         self._events.put_nowait(reply(200, json.dumps(event).encode()))
 
+    def script_pending(self, answer: bytes) -> None:
+        """Answer the pending `/next`, or the one to come, with bytes, or one of `RESET`, `CLOSE`, `HANG`."""
+        self._events.put_nowait(answer)
+
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]

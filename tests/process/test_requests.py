@@ -74,7 +74,7 @@ async def test_every_later_request_carries_the_identifier_of_the_register_answer
     async with World(program) as world:
         await world.start()
         for _ in range(3):
-            await world.invocation("a line\n")
+            await world.invocation("a line")
         assert await world.shutdown() == 0
         assert "lambda-extension-identifier" not in world.api.of(REGISTER)[0].headers
         later = [call for call in world.api.calls if call.kind != REGISTER]
@@ -108,7 +108,7 @@ async def test_logs_name_the_function_by_the_account_of_the_register_answer(
     async with World(program, AWS_REGION=region, AWS_DEFAULT_REGION=region) as world:
         world.api.script(REGISTER, reply(200, body, {"Lambda-Extension-Identifier": IDENTIFIER}))
         await world.start()
-        await world.invocation("a line\n")
+        await world.invocation("a line")
         entries = [entry for entry in world.intake.logs() if entry["message"]["message"] == "a line"]
         assert [entry["message"]["lambda"]["arn"] for entry in entries] == [arn]
         assert f"function_arn:{arn}" in entries[0]["ddtags"].split(",")

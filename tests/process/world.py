@@ -34,6 +34,8 @@ class World:
         self.intake = Intake()
         self.timeout_ms = 3000
         """The function's time-out, from which the deadlines of invocations follow."""
+        self.is_function_done = asyncio.Event()
+        """Set when the pretended handler of the invocation has worked."""
         self._extension: Process | None = None
         self._reports: list[events.Event] = []
 
@@ -84,6 +86,7 @@ class World:
         """
         request_id = events.new_request_id()
         asked = len(self.api.of(NEXT))
+        self.is_function_done.clear()
         self.api.send(events.invoke(request_id, self.timeout_ms))
         if self.has_telemetry:
             batch = [*self._reports, events.start(request_id), *map(events.function_line, lines)]
@@ -91,6 +94,7 @@ class World:
             assert (await local_http.post_events(batch)).status == 200
         await asyncio.sleep(function_ms / 1000)  # the handler works
         done_s = time.monotonic()
+        self.is_function_done.set()
         if self.has_telemetry and has_done:
             answer = await local_http.post_events([done or events.runtime_done(request_id)])
             assert answer.status == 200
