@@ -100,6 +100,7 @@ class ApiServer:
                 response = _document(500, "InternalServerError", "Internal Server Error")
             call.status = response.status
             call.answered_ns = self._recorder.clock.now_ns()
+            self._recorder.changed()
             if isinstance(response, web.Response) and isinstance(response.body, bytes):
                 call.answer = response.body
             return response
@@ -119,7 +120,7 @@ class ApiServer:
             headers={name.lower(): value for name, value in request.headers.items()},
             caller="runtime" if request.path.startswith("/2018-06-01/") else "",
         )
-        self._recorder.api_calls.append(call)
+        self._recorder.add_call(call)
         return call
 
     def _injected(self, route: str, request: web.Request) -> web.Response | None:

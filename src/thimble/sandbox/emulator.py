@@ -53,6 +53,7 @@ class Emulator:
         self.recorder = Recorder(self.clock)
         self._environments: list[Environment] = []
         self._phases: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Emulator:
         return self
@@ -140,15 +141,24 @@ class Emulator:
             raise EnvironmentBusy("the environment serves another invocation; see PlatformOptions.when_busy")
         if self._environments and self.options.when_busy == "wait":
             return self._environments[0]
-        return await self._open()
+        async with self._opening:
+            return await self._open()
+
+    async def _first(self) -> Environment:
+        async with self._opening:
+            return self._environments[0] if self._environments else await self._open()
 
     async def _open(self) -> Environment:
         environment = Environment(
             self.function, self.extensions, self.options, self.faults, self.recorder, self.clock
         )
-        self._environments.append(environment)
         await environment.open()
+        self._environments.append(environment)
         return environment
+
+    async def address(self) -> str:
+        """`host:port` of the first environment's Runtime, Extensions and Telemetry APIs; opens one when there is none."""
+        return (await self._first()).runtime_api
 
     async def warm(self) -> bool:
         """Run INIT now, without an invocation, and freeze (proactive init, provisioned concurrency).
@@ -156,8 +166,7 @@ class Emulator:
         Returns:
             Whether INIT succeeded. After a failure the next invoke runs INIT again, inside the invocation.
         """
-        environment = self._environments[0] if self._environments else await self._open()
-        return await environment.warm()
+        return await (await self._first()).warm()
 
     async def spindown(self) -> None:
         """Shut every environment down as Lambda does after a long idle time; returns when all processes are gone."""

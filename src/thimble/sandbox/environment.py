@@ -110,6 +110,9 @@ class Environment:
                 self._invocation = None
 
     async def _serve(self, invocation: Invocation) -> None:
+        if self.generation is not None and self.generation.fatal is not None:
+            # A process ended between two invocations, which only an unfrozen environment allows.
+            await self._reset("failure")
         if self.generation is None:
             invocation.is_cold = True
             try:

@@ -94,10 +94,10 @@ class Generation:
             PhaseTimeout: The deadline came first.
         """
         while True:
-            if condition():
-                return
             if self.fatal is not None:
                 raise GenerationFailed(self.fatal)
+            if condition():
+                return
             self._changed.clear()
             left_s = None if deadline_ns is None else (deadline_ns - self.clock.now_ns()) / 1e9
             if left_s is not None and left_s <= 0:

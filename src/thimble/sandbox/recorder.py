@@ -1,7 +1,9 @@
 """Everything that happened on the local platform, and the questions tests ask about it."""
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -76,11 +78,37 @@ class Recorder:
         self.shutdown_deadlines_ns: dict[tuple[int, str], int] = {}
         self.post_runtime: dict[str, float] = {}
         self.peak_memory_mb = 0
+        self._changed: asyncio.Event | None = None
+
+    def changed(self) -> None:
+        """Something was added; whoever waits in `until` looks again."""
+        if self._changed is not None:
+            self._changed.set()
+
+    async def until(self, condition: Callable[[], object], limit_s: float = 10.0) -> None:
+        """Wait until `condition` holds of what is recorded.
+
+        Raises:
+            TimeoutError: It did not within `limit_s`.
+        """
+        async with asyncio.timeout(limit_s):
+            while not condition():
+                self._changed = asyncio.Event()
+                await self._changed.wait()
+
+    def add_call(self, call: ApiCall) -> None:
+        self.api_calls.append(call)
+        self.changed()
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self.changed()
 
     def note(self, kind: str, name: str = "", generation: int = 0, at_ns: int | None = None, **details: object) -> None:
         """Add a moment to the timeline."""
         now_ns = self.clock.now_ns() if at_ns is None else at_ns
         self.timeline.append(Moment(now_ns, self.clock.wall_ms(now_ns), generation, kind, name, details))
+        self.changed()
 
     def violate(self, text: str, name: str = "", generation: int = 0) -> None:
         """Record a breach of protocol."""
@@ -90,6 +118,7 @@ class Recorder:
     def add_event(self, event: Event, at_ns: int) -> None:
         self.events.append(event)
         self.event_times_ns.append(at_ns)
+        self.changed()
 
     # Questions.
 

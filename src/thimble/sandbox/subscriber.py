@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import io
 from collections import deque
 from collections.abc import Callable
 
@@ -142,12 +143,13 @@ class Subscriber:
                     break
             delivery.finished_ns = self._recorder.clock.now_ns()
             delivery.is_delivered = not problem
+            self._recorder.changed()
             if problem:
                 self._report_dropped(f"could not send events: {problem}", len(events), size)
 
     def _begin(self, body: bytes, events: list[Event]) -> Delivery:
         delivery = Delivery(self.name, self._generation, body, events, self._recorder.clock.now_ns())
-        self._recorder.deliveries.append(delivery)
+        self._recorder.add_delivery(delivery)
         return delivery
 
     async def _post(self, delivery: Delivery) -> str:
@@ -176,7 +178,8 @@ class Subscriber:
         if self._options.has_sequence_id:
             headers["Sequence-Id"] = sequence_id(body)
         url = f"http://127.0.0.1:{subscription.port}{subscription.path}"
-        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+        # A stream, because aiohttp warns about large bodies of bytes.
+        async with self._session.post(url, data=io.BytesIO(body), headers=headers, allow_redirects=False) as response:
             await response.read()
             return response.status
 

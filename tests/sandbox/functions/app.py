@@ -15,8 +15,10 @@ def handler(event, context):
         print(event["print"], flush=True)
     if event.get("log"):
         logging.getLogger("orders").info(event["log"])
+    ballast = bytearray(os.urandom(1024) * 1024 * event.get("memory_mb", 0))
     if event.get("sleep_s"):
         time.sleep(event["sleep_s"])
+    del ballast
     if event.get("raise"):
         raise ValueError(event["raise"])
     if "exit" in event:
