@@ -119,7 +119,7 @@ def test_the_summary_says_that_nothing_was_lost() -> None:
     text = pretty(runs.report([runs.invocation()]))
     assert re.search(r"logs +3 +2 +14 entries +1\.2 kB +6\.0 kB +5\.0x", text)
     assert "✓ Nothing was lost: all 14 log lines arrived." in text
-    assert "Cold start: datadog-agent registered after 7.10 ms, datadog-agent was ready after 8.80 ms." in text
+    assert "Cold start: datadog-agent registered after 7.10 ms, ready after 8.80 ms." in text
     assert "Shutdown took 42 ms: datadog-agent exited cleanly." in text
 
 

@@ -121,6 +121,19 @@ def test_a_slow_intake_shows_in_the_time_after_the_response(folder: Path) -> Non
     assert all(one["duration_ms"] >= one["handler_ms"] + 200 for one in report["invocations"])
 
 
+def test_of_many_invocations_the_first_are_shown_and_the_rest_is_counted(folder: Path) -> None:
+    if isolation.problem():
+        pytest.skip("no namespaces here")
+    done = thimble(
+        "run", "app.handler", "--root", str(folder), "--isolated", "-n", "30", "--extension", "package",
+    )  # fmt: skip
+    assert done.code == 0, done.errors
+    assert "\n20 warm: answered" in done.output
+    assert "\n21 warm" not in done.output
+    assert "# 10 more invocations like these, shown with --full." in done.output
+    assert "29 warm invocations, median: handler " in done.output
+
+
 def test_without_an_extension_the_function_still_runs(folder: Path) -> None:
     report = run_isolated(folder, "app.handler", "--extension", "none")
     assert report["invocations"][0]["outcome"] == "ok"

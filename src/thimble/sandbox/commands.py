@@ -91,8 +91,7 @@ def demo(options: argparse.Namespace) -> int:
         options=PlatformOptions(),
         shows_all=options.full,
         notes=[
-            f"A local Lambda and a local intake: no account, no key. {len(DEMO_EVENTS)} invocations, "
-            f"time-out {DEMO_TIMEOUT_S:g} s.",
+            f"A local Lambda and a local intake: no account, no key. time-out {DEMO_TIMEOUT_S:g} s.",
             *notes,
         ],
     )

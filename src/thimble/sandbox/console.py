@@ -24,6 +24,9 @@ WIDTH_MAX: Final = 132
 LOGS_SHOWN_MAX: Final = 40
 """Log lines shown per invocation unless all are asked for: the first and the last ones."""
 
+PROGRESS_MAX: Final = 20
+"""Steps of a run that the plain console announces one by one."""
+
 TEXT_ROWS_MAX: Final = 8
 """Rows shown of one log line that has several, such as a traceback."""
 
@@ -54,6 +57,9 @@ class RunView(Protocol):
 
     def invocation(self, invocation: Invocation) -> None:
         """Show one invocation."""
+
+    def remark(self, text: str) -> None:
+        """Say something beside the invocations."""
 
     def summary(self, report: RunReport) -> None:
         """Show the end."""
@@ -124,6 +130,11 @@ class PrettyView:
             width=self._width,
         )  # fmt: skip
         self._print(panel)
+
+    def remark(self, text: str) -> None:
+        """Say something beside the invocations."""
+        self._print(Text(text, style="dim"))
+        self._print()
 
     def summary(self, report: RunReport) -> None:
         """Show what was sent, what was lost and how it ended."""
@@ -236,6 +247,7 @@ class PlainView:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._steps = 0
 
     def heading(self, function: str, extension: str, notes: list[str]) -> None:
         """Say what is about to run."""
@@ -245,8 +257,10 @@ class PlainView:
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """Say it once."""
-        self._say(f"# {text}")
+        """Say it once; after `PROGRESS_MAX` times only now and then."""
+        self._steps += 1
+        if self._steps <= PROGRESS_MAX or self._steps % 100 == 0:
+            self._say(f"# {text}")
         yield
 
     def invocation(self, invocation: Invocation) -> None:
@@ -268,6 +282,10 @@ class PlainView:
             self._say(f"{invocation.number} span {wording.one_line(text)}")
         for request in invocation.requests:
             self._say(f"{invocation.number} sent {wording.request_text(request)}")
+
+    def remark(self, text: str) -> None:
+        """Say something beside the invocations."""
+        self._say(f"# {text}")
 
     def summary(self, report: RunReport) -> None:
         """Show what was sent, what was lost and how it ended."""

@@ -15,6 +15,7 @@ from thimble.sandbox.intake_faults import Behaviour
 from thimble.sandbox.received import Received
 from thimble.sandbox.run_report import Invocation, LogLine, RunReport, Shutdown
 from thimble.sandbox.spec import ExtensionSpec, FunctionSpec, PlatformOptions
+from thimble.sandbox.wording import counted
 
 PANELS_MAX: Final = 20
 """Invocations shown one by one, unless all are asked for; failed ones are always shown."""
@@ -73,7 +74,7 @@ async def run_locally(plan: RunPlan, view: RunView) -> RunReport:
     Returns:
         The report, after the environment was shut down as Lambda does.
     """
-    view.heading(f"{plan.function.handler or plan.function.name}", plan.extension_text, list(plan.notes))
+    view.heading(_function_text(plan.function), plan.extension_text, list(plan.notes))
     async with Intake() as intake:
         for product, latency_ms in plan.slow.items():
             intake.faults.slow(product, latency_ms)
@@ -82,6 +83,11 @@ async def run_locally(plan: RunPlan, view: RunView) -> RunReport:
         function = replace(plan.function, env={**intake_settings(intake.url), **plan.function.env})
         async with Emulator(function, plan.extensions, options=plan.options) as emulator:
             return await _Run(plan, view, intake, emulator).carry_out()
+
+
+def _function_text(function: FunctionSpec) -> str:
+    what = f"{function.name} {function.handler}".strip()
+    return f"{what} ({function.runtime}, {function.memory_mb} MB, {function.timeout_s:g} s)"
 
 
 class _Run:
@@ -100,6 +106,7 @@ class _Run:
         self._unread: list[Received] = []
         self._seen = 0
         self._shown = 0
+        self._hidden = 0
 
     async def carry_out(self) -> RunReport:
         total = len(self._plan.events)
@@ -132,12 +139,14 @@ class _Run:
         duration_ms = (time.monotonic() - started_s) * 1000
         self._read_logs()
         self._show(everything=True)
+        if self._hidden:
+            self._view.remark(f"{counted(self._hidden, 'more invocation')} like these, shown with --full.")
         last = [run_report.request_of(received) for received in self._intake.received[received_before:]]
         expected, lost, undelivered = run_report.missing_lines(
             events, self._emulator.recorder.delivered_events(), self._lines
         )
         report = RunReport(
-            function=self._plan.function.handler or self._plan.function.name,
+            function=self._plan.function.name,
             extension=self._plan.extension_text,
             invocations=self._invocations,
             shutdown=Shutdown(duration_ms, dict(self._emulator.exit_codes), last),
@@ -187,3 +196,5 @@ class _Run:
             self._shown += 1
             if self._plan.shows_all or invocation.number <= PANELS_MAX or not invocation.is_ok:
                 self._view.invocation(invocation)
+            else:
+                self._hidden += 1

@@ -166,13 +166,14 @@ def shutdown_text(report: RunReport) -> str:
 
 def start_up_text(report: RunReport) -> str:
     """One sentence about the last cold start; empty when unknown."""
-    parts = []
+    steps: dict[str, list[str]] = {}
     for name, value in report.start_up.items():
-        process, _, step = name.partition(".")
-        if step:
-            words = "registered" if step == "register" else "was ready"
-            parts.append(f"{process} {words} after {milliseconds(value)}")
-    return f"Cold start: {', '.join(parts)}." if parts else ""
+        process, _, step = name.rpartition(".")
+        if process:
+            word = "registered" if step == "register" else "ready"
+            steps.setdefault(process, []).append(f"{word} after {milliseconds(value)}")
+    texts = [f"{process} {', '.join(parts)}" for process, parts in steps.items()]
+    return f"Cold start: {'; '.join(texts)}." if texts else ""
 
 
 def spread_text(report: RunReport) -> str:
