@@ -54,6 +54,8 @@ def table_entry(name: str) -> tuple[str, str]:
 def good_text(name: str) -> str:
     """A good value for a setting that is not its default."""
     field, code = table_entry(name)
+    if field.endswith("_endpoint"):
+        return "localhost:1234"
     if code == "BOOL":
         default = True if field == "serverless_logs_enabled" else getattr(Settings(), field)
         return "false" if default else "true"

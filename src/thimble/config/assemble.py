@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from thimble.config.features import OTLP_GRPC_PORT, OTLP_HTTP_PORT, otlp_port
 from thimble.config.layers import Layer, Problem, quoted
 from thimble.config.model import SITE_DEFAULT, Settings
 from thimble.config.names import SECRET_FIELDS
@@ -89,6 +90,7 @@ class Assembly:
         if settings.pipelines_worker_logs_enabled and not clean_base_url(settings.pipelines_worker_logs_url):
             settings.pipelines_worker_logs_url = ""
             self._refuse("pipelines_worker_logs_enabled", "the URL of the pipelines worker is missing or not a URL")
+        self._finish_otlp()
         self._finish_numbers()
 
     def warnings(self) -> list[str]:
@@ -151,6 +153,16 @@ class Assembly:
         for text in (exclusions, *settings.proxy_no_proxy):
             if settings.site in text:
                 settings.proxy_https = ""
+
+    def _finish_otlp(self) -> None:
+        """A bad endpoint still starts its receiver, on the default port."""
+        settings = self.settings
+        for field, endpoint, port in (
+            ("otlp_http_endpoint", settings.otlp_http_endpoint, OTLP_HTTP_PORT),
+            ("otlp_grpc_endpoint", settings.otlp_grpc_endpoint, OTLP_GRPC_PORT),
+        ):
+            if endpoint and not otlp_port(endpoint):
+                self._refuse(field, f"{quoted(endpoint)} has no port; {port} is used instead")
 
     def _finish_numbers(self) -> None:
         for field, minimum, maximum in BOUNDS:
