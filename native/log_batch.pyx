@@ -1,23 +1,17 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""Scanner of telemetry bodies: plain log lines become intake entries, everything else is handed back.
+"""Payloads of log entries, filled by scanning telemetry bodies: plain lines are taken, the rest is handed back.
 
 The compiled twin of `thimble.kernels.log_batch_py`, which says what an entry is and when a scan stops. This one also
 hands back events with keys beyond time, type and record, or with one of them twice: the caller makes the same of them.
 
 Bounds and wrap-around checks are off since nothing here indexes a Python sequence: every pointer is compared with the
-end of the body, or of the output whose room was made before.
+end of the body, or stays within room that was made before.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy
-
-cdef extern from "Python.h":
-    PyObject* new_bytes "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
-    int resize_bytes "_PyBytes_Resize"(PyObject** bytes_object, Py_ssize_t size) except -1
-    char* bytes_data "PyBytes_AS_STRING"(PyObject* bytes_object)
-    void forget "Py_XDECREF"(PyObject* thing)
 
 cdef extern from *:
     """
@@ -81,6 +75,8 @@ cdef enum:
     GARBAGE = 4
     DIGITS_MAX = 20             # of a 64-bit integer with its sign
     REPLACEMENT = 0xFFFD
+    FIRST_BYTES = 16384
+    KEPT_BYTES_MAX = 2097152    # a payload of 1,000 usual lines has 1 MB; what unusual ones took is given back
 
 
 cdef struct Line:
@@ -92,53 +88,86 @@ cdef struct Line:
     bint is_canonical
 
 
-cdef class LogScanner:
-    """Turn the plain log lines of a body into entries, as far as there is room for them.
+cdef class LogBatch:
+    """The payload that is being filled, and the scan that fills it; see the pure twin for arguments and answers.
 
-    Owns nothing but the fragments and the last result; no pointer into a body outlives `scan`.
+    Owns `data`, the payload without its closing bracket. The buffer stays for the next payload: fresh memory for each
+    costs more in page faults than the scan itself. No pointer into it or into a body leaves this class.
     """
 
-    cdef readonly bytes entries
     cdef readonly Py_ssize_t count, position, event_start, event_end
+    cdef Py_ssize_t entries_max, bytes_max
+    cdef uint8_t* data
+    cdef Py_ssize_t used, capacity
     cdef bytes head, after_text, after_time
-    cdef Py_ssize_t entry_bytes_max
 
-    def __init__(self):
-        self.entries = b""
+    def __cinit__(self, Py_ssize_t entries_max, Py_ssize_t bytes_max):
+        self.entries_max = entries_max
+        self.bytes_max = bytes_max
         self.head = b""
         self.after_text = b""
         self.after_time = b""
 
-    def set_fragments(self, bytes head not None, bytes after_text not None, bytes after_time not None,
-                      Py_ssize_t entry_bytes_max):
-        """Set what stands around the text and the time of each entry, and the size above which an event is handed back."""
+    def __dealloc__(self):
+        free(self.data)
+
+    @property
+    def size(self):
+        return self.used + 1 if self.count else 2
+
+    def set_fragments(self, bytes head not None, bytes after_text not None, bytes after_time not None):
+        """Set what stands around the text and the time of each entry; an empty `head` hands every event back."""
         self.head = head
         self.after_text = after_text
         self.after_time = after_time
-        self.entry_bytes_max = entry_bytes_max
 
-    def scan(self, bytes body not None, Py_ssize_t position, Py_ssize_t entries_max, Py_ssize_t bytes_max):
-        """Go on at `position`; see the pure twin for arguments and answer."""
+    def append(self, bytes before not None, bytes text_json not None, bytes after not None):
+        """Take one entry in three pieces, or answer False if there is no room for it."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(before) + PyBytes_GET_SIZE(text_json) + PyBytes_GET_SIZE(after)
+        if not self.has_room(size):
+            return False
+        self.begin_entry(size)
+        self.write(before)
+        self.write(text_json)
+        self.write(after)
+        self.count += 1
+        return True
+
+    def take(self):
+        """The finished payload; the next one begins empty."""
+        cdef bytes payload
+        if self.count == 0:
+            return b"[]"
+        self.make_room(1)
+        self.data[self.used] = c']'
+        payload = PyBytes_FromStringAndSize(<const char*>self.data, self.used + 1)
+        self.count = 0
+        self.used = 0
+        if self.capacity > KEPT_BYTES_MAX:
+            free(self.data)
+            self.data = NULL
+            self.capacity = 0
+        return payload
+
+    def scan(self, bytes body not None, Py_ssize_t position):
+        """Take entries from a body until it ends, there is no room, or something is met that the caller must handle."""
         cdef const uint8_t* begin = <const uint8_t*>PyBytes_AS_STRING(body)
         cdef const uint8_t* end = begin + PyBytes_GET_SIZE(body)
         cdef const uint8_t* at
         cdef const uint8_t* stop
-        cdef Output output = Output(bytes_max, end - begin - position)
         cdef Line line
-        cdef Py_ssize_t size_before
         cdef int reason = END
         cdef bint takes_lines = PyBytes_GET_SIZE(self.head) > 0
         if position < 0 or position > end - begin:
             raise ValueError(f"position {position} outside of a body of {end - begin} bytes")
         at = begin + position
-        self.count = 0
         while True:
             while at < end and (at[0] == c' ' or at[0] == c'\t' or at[0] == c'\r' or at[0] == c'\n'
                                 or at[0] == c',' or at[0] == c'[' or at[0] == c']'):
                 at += 1
             self.event_start = at - begin
+            self.event_end = end - begin
             if at == end:
-                self.event_end = self.event_start
                 break
             if at[0] != c'{':
                 at = skip_garbage(at, end)
@@ -146,24 +175,16 @@ cdef class LogScanner:
                 reason = GARBAGE
                 break
             if takes_lines and read_line(at, end, &line):
-                size_before = output.size
-                if not self._append(output, &line):
+                self.event_end = line.event_end - begin
+                reason = self.take_line(&line)
+                if reason == END:
                     at = line.event_end
-                    self.event_end = at - begin
-                    output.size = size_before
-                    reason = EVENT
-                    break
-                if self.count >= entries_max or output.size > bytes_max:
-                    self.event_end = line.event_end - begin
-                    output.size = size_before
-                    reason = FULL
-                    break
-                self.count += 1
-                at = line.event_end
-                continue
+                    continue
+                if reason == EVENT:
+                    at = line.event_end
+                break
             stop = object_end(at, end)
             if stop == NULL:
-                self.event_end = end - begin
                 reason = CUT
                 break
             self.event_end = stop - begin
@@ -171,77 +192,69 @@ cdef class LogScanner:
             reason = EVENT
             break
         self.position = at - begin
-        self.entries = output.finish()
         return reason
 
-    cdef bint _append(self, Output output, const Line* line) except -1:
-        """Write one entry behind those before it, or answer False if its event is to be handed back."""
-        cdef Py_ssize_t fixed_bytes = (PyBytes_GET_SIZE(self.head) + PyBytes_GET_SIZE(self.after_text)
-                                       + PyBytes_GET_SIZE(self.after_time))
-        cdef Py_ssize_t size_before = output.size
+    cdef int take_line(self, const Line* line) except -1:
+        """Write the entry of one line and answer END, or change nothing and answer EVENT or FULL."""
+        cdef Py_ssize_t used_before = self.used
+        cdef Py_ssize_t entry_begin, size
         cdef uint8_t* text
         cdef uint8_t* text_end
-        output.make_room(1 + fixed_bytes + (line.text_end - line.text) + DIGITS_MAX)
-        if size_before > 0:
-            output.data[output.size] = c','
-            output.size += 1
-            size_before += 1
-        output.append(self.head)
-        text = output.data + output.size
+        # Room for the text as it came: its final form is not longer. What is too much is taken back below.
+        self.begin_entry(PyBytes_GET_SIZE(self.head) + PyBytes_GET_SIZE(self.after_text)
+                         + PyBytes_GET_SIZE(self.after_time) + (line.text_end - line.text) + DIGITS_MAX)
+        entry_begin = self.used
+        self.write(self.head)
+        text = self.data + self.used
         if line.is_canonical:
             memcpy(text, line.text, line.text_end - line.text)
             text_end = text + (line.text_end - line.text)
         else:
             text_end = write_canonical(text, line.text, line.text_end)
-        output.size += text_end - text
+        self.used += text_end - text
         if looks_like_object(text + 1, text_end) or has_hint(text, text_end):
-            return False
-        output.append(self.after_text)
-        output.size += write_integer(output.data + output.size, line.time_ms)
-        output.append(self.after_time)
-        return output.size - size_before <= self.entry_bytes_max
+            self.used = used_before
+            return EVENT
+        self.write(self.after_text)
+        self.used += write_integer(self.data + self.used, line.time_ms)
+        self.write(self.after_time)
+        size = self.used - entry_begin
+        if size > self.bytes_max - 2:
+            self.used = used_before
+            return EVENT
+        if self.count >= self.entries_max or self.used + 1 > self.bytes_max:
+            self.used = used_before
+            return FULL
+        self.count += 1
+        return END
 
+    cdef inline bint has_room(self, Py_ssize_t size):
+        """Whether an entry of this size fits, with its comma and the closing bracket."""
+        return self.count < self.entries_max and (self.used if self.count else 0) + 1 + size + 1 <= self.bytes_max
 
-cdef class Output:
-    """A growing bytes object.
+    cdef inline int begin_entry(self, Py_ssize_t size) except -1:
+        """Make room for an entry of at most `size` bytes and write what stands before it."""
+        self.make_room(size + 1)
+        self.data[self.used] = c',' if self.count else c'['
+        self.used += 1
+        return 0
 
-    Owns `bytes_object` until `finish` hands it over. It begins at twice the size of what is scanned, which is what
-    lines of usual length become; pages never written cost nothing, and the end cuts it to size without a copy.
-    """
-
-    cdef PyObject* bytes_object
-    cdef uint8_t* data
-    cdef Py_ssize_t size, capacity, first_capacity
-
-    def __cinit__(self, Py_ssize_t bytes_max, Py_ssize_t scanned):
-        self.first_capacity = min(max(bytes_max, 0), 2 * max(scanned, 0))
-
-    def __dealloc__(self):
-        forget(self.bytes_object)
+    cdef inline void write(self, bytes piece) noexcept:
+        """Copy a piece for which there is room."""
+        memcpy(self.data + self.used, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+        self.used += PyBytes_GET_SIZE(piece)
 
     cdef int make_room(self, Py_ssize_t more) except -1:
         cdef Py_ssize_t capacity
-        if self.capacity - self.size >= more:
-            return 0
-        capacity = max(self.size + more, self.first_capacity, self.capacity + self.capacity // 2)
-        if self.bytes_object == NULL:
-            self.bytes_object = new_bytes(NULL, capacity)
-        else:
-            resize_bytes(&self.bytes_object, capacity)
-        self.data = <uint8_t*>bytes_data(self.bytes_object)
-        self.capacity = capacity
+        cdef void* data
+        if self.capacity - self.used < more:
+            capacity = max(self.used + more, self.capacity + self.capacity // 2, FIRST_BYTES)
+            data = realloc(self.data, capacity)
+            if data == NULL:
+                raise MemoryError(f"no memory for {capacity} bytes of log entries")
+            self.data = <uint8_t*>data
+            self.capacity = capacity
         return 0
-
-    cdef inline void append(self, bytes piece) noexcept:
-        """Copy a piece for which there is room."""
-        memcpy(self.data + self.size, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
-        self.size += PyBytes_GET_SIZE(piece)
-
-    cdef bytes finish(self):
-        if self.size == 0:
-            return b""
-        resize_bytes(&self.bytes_object, self.size)
-        return <bytes><object>self.bytes_object
 
 
 cdef bint read_line(const uint8_t* at, const uint8_t* end, Line* line) noexcept nogil:

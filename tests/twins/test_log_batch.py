@@ -1,4 +1,4 @@
-"""The two scanners of telemetry bodies, and the two log paths around them, agree on every body."""
+"""The two builders of log payloads, and the two log paths around them, agree on every body."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_codes_of_the_kernel_are_those_of_the_module(root: Path) -> None:
 
 
 @pytest.mark.compiled_only
-def test_forms_really_use_their_own_scanner(twins: tuple[Twin, Twin]) -> None:
+def test_forms_really_use_their_own_kernel(twins: tuple[Twin, Twin]) -> None:
     pure, compiled = twins
-    assert pure.processor.LogScanner.__module__ == "thimble_pure.kernels.log_batch_py"
-    assert compiled.processor.LogScanner.__module__ == "thimble._native.log_batch"
+    assert pure.aggregator.LogBatch.__module__ == "thimble_pure.kernels.log_batch_py"
+    assert compiled.aggregator.LogBatch.__module__ == "thimble._native.log_batch"
 
 
 @pytest.mark.compiled_only
@@ -103,7 +103,7 @@ def test_twins_agree_on_random_text_of_every_length(twins: tuple[Twin, Twin]) ->
 
 @pytest.mark.compiled_only
 def test_position_outside_of_the_body_is_refused(import_twin: ImportTwin) -> None:
-    scanner = import_twin("compiled", "kernels.log_batch").LogScanner()
+    batch = import_twin("compiled", "kernels.log_batch").LogBatch(1, 100)
     for position in (-1, 3):
         with pytest.raises(ValueError, match="position"):
-            scanner.scan(b"[]", position, 1, 1)
+            batch.scan(b"[]", position)

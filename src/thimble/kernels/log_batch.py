@@ -1,4 +1,4 @@
-"""Selection of the scanner of telemetry bodies; see `log_batch_py` for what it does. Never compiled."""
+"""Selection of the builder of log payloads; see `log_batch_py` for what it does. Never compiled."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from thimble import twin
 
 if TYPE_CHECKING or twin.PURE:
-    from thimble.kernels.log_batch_py import LogScanner
+    from thimble.kernels.log_batch_py import LogBatch
 else:
-    from thimble._native.log_batch import LogScanner
+    from thimble._native.log_batch import LogBatch
 
-__all__ = ("LogScanner",)
+__all__ = ("LogBatch",)

@@ -1,6 +1,8 @@
-"""Scanner of telemetry bodies: plain log lines become intake entries, everything else is handed back. Pure twin.
+"""Payloads of log entries, filled by scanning telemetry bodies: plain lines are taken, the rest is handed back.
 
-A body is a JSON array of events. The scanner is lenient about the array (commas, brackets and white space between
+The pure twin.
+
+A body is a JSON array of events. The scan is lenient about the array (commas, brackets and white space between
 events are skipped) and strict about an event: it turns into an entry only
 
 - if it is an object whose `type` is `function` or `extension` and whose `record` is a string,
@@ -24,88 +26,99 @@ _BETWEEN_EVENTS: Final = b" \t\r\n,[]"
 _OPEN_BRACE: Final = 0x7B
 
 
-class LogScanner:
-    """Turn the plain log lines of a body into entries, as far as there is room for them.
+class LogBatch:
+    """The payload that is being filled, and the scan that fills it.
 
-    Attributes after `scan`:
-        entries: Entries joined by commas; empty when `count` is 0.
-        count: Number of entries.
-        position: Where the next call goes on.
-        event_start, event_end: The slice that an answer speaks of; see `log_batch_codes`.
+    Args:
+        entries_max: Entries that it takes.
+        bytes_max: Bytes of the finished payload, brackets and commas included.
+
+    Attributes:
+        count: Entries in it.
+        size: Bytes that the finished payload would have now; 2 when it is empty.
+        position: Where the next scan goes on.
+        event_start, event_end: The slice that the answer of a scan speaks of; see `log_batch_codes`.
     """
 
-    def __init__(self) -> None:
-        self.entries = b""
+    def __init__(self, entries_max: int, bytes_max: int) -> None:
         self.count = 0
+        self.size = 2
         self.position = 0
         self.event_start = 0
         self.event_end = 0
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._entries: list[bytes] = []
         self._head = b""
         self._after_text = b""
         self._after_time = b""
-        self._entry_bytes_max = 0
-        self._plain = False
 
-    def set_fragments(self, head: bytes, after_text: bytes, after_time: bytes, entry_bytes_max: int) -> None:
-        """Set what stands around the text and the time of each entry, and the size above which an event is handed back.
-
-        An empty `head` means that every event is handed back.
-        """
+    def set_fragments(self, head: bytes, after_text: bytes, after_time: bytes) -> None:
+        """Set what stands around the text and the time of each entry; an empty `head` hands every event back."""
         self._head = head
         self._after_text = after_text
         self._after_time = after_time
-        self._entry_bytes_max = entry_bytes_max
 
-    def scan(self, body: bytes, position: int, entries_max: int, bytes_max: int) -> int:
-        """Go on at `position`, an offset into `body` between two events.
+    def append(self, before: bytes, text_json: bytes, after: bytes) -> bool:
+        """Take one entry in three pieces, or answer False if there is no room for it."""
+        return self._append(b"".join((before, text_json, after)))
+
+    def take(self) -> bytes:
+        """The finished payload; the next one begins empty."""
+        payload = b"".join((b"[", b",".join(self._entries), b"]"))
+        self._entries = []
+        self.count = 0
+        self.size = 2
+        return payload
+
+    def scan(self, body: bytes, position: int) -> int:
+        """Take entries from a body until it ends, there is no room, or something is met that the caller must handle.
 
         Args:
             body: Valid UTF-8.
-            position: 0, or `position` of the scan before.
-            entries_max: Entries that fit.
-            bytes_max: Bytes of joined entries that fit.
+            position: Between two events: 0, or `position` of the scan before.
 
         Returns:
             One of `log_batch_codes`.
         """
-        entries: list[bytes] = []
-        size = 0
-        reason = codes.END
         length = len(body)
+        reason = codes.END
         while True:
             while position < length and body[position] in _BETWEEN_EVENTS:
                 position += 1
             self.event_start = position
+            self.event_end = length
             if position == length:
-                self.event_end = position
                 break
             if body[position] != _OPEN_BRACE:
-                position = _skip_garbage(body, position)
-                self.event_end = position
+                position = self.event_end = _skip_garbage(body, position)
                 reason = codes.GARBAGE
                 break
             end = object_end(body, position)
             if end < 0:
-                self.event_end = length
                 reason = codes.CUT
                 break
             self.event_end = end
             entry = self._entry(body[position:end]) if self._head else b""
-            if not entry or len(entry) > self._entry_bytes_max:
+            if not entry or len(entry) > self._bytes_max - 2:
                 position = end
                 reason = codes.EVENT
                 break
-            grown = size + len(entry) + (1 if entries else 0)
-            if len(entries) >= entries_max or grown > bytes_max:
+            if not self._append(entry):
                 reason = codes.FULL
                 break
-            entries.append(entry)
-            size = grown
             position = end
-        self.entries = b",".join(entries)
-        self.count = len(entries)
         self.position = position
         return reason
+
+    def _append(self, entry: bytes) -> bool:
+        size = self.size + len(entry) + (1 if self.count else 0)
+        if self.count >= self._entries_max or size > self._bytes_max:
+            return False
+        self._entries.append(entry)
+        self.count += 1
+        self.size = size
+        return True
 
     def _entry(self, event: bytes) -> bytes:
         """The entry for an event, or nothing if the event is to be handed back."""

@@ -1,6 +1,6 @@
 """Log entries, kept until a flush as finished payloads.
 
-A payload is closed, compressed and its raw bytes let go as soon as it is full, so that a long wait for the intake
+A payload is closed and compressed as soon as it is full, so that a long wait for the intake
 costs a tenth of the memory that the entries would.
 """
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from thimble.core.logs.entries import cut_json_text
 from thimble.core.payload import Payload
+from thimble.kernels.log_batch import LogBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ DROP_STORE_FULL: Final = "store_full"
 DROP_ENTRY_TOO_LARGE: Final = "entry_too_large"
 
 _BRACKETS: Final = 2
+_QUOTES: Final = 2
 
 
 class LogAggregator:
@@ -50,51 +52,27 @@ class LogAggregator:
         self._store_bytes_max = store_bytes_max
         self._compress = compress
         self._drops = drops
-        self._parts: list[bytes] = []
-        self._open_entries = 0
-        self._open_bytes = _BRACKETS
+        self._batch = LogBatch(entries_max, payload_bytes_max)
         self._sealed: list[Payload] = []
         self._sealed_bytes = 0
 
     @property
-    def entry_bytes_max(self) -> int:
-        """Size of the largest entry that fits in a payload of its own."""
-        return self._payload_bytes_max - _BRACKETS
-
-    @property
-    def room_entries(self) -> int:
-        """Entries that the open payload still takes; at least 1."""
-        return self._entries_max - self._open_entries
-
-    @property
-    def room_bytes(self) -> int:
-        """Bytes of joined entries that the open payload still takes."""
-        return self._payload_bytes_max - self._open_bytes - (1 if self._parts else 0)
+    def batch(self) -> LogBatch:
+        """The open payload, which scans bodies by itself. Call `seal` or `seal_full` after it took entries."""
+        return self._batch
 
     @property
     def held_bytes(self) -> int:
         """What the store holds: closed payloads and the open one."""
-        return self._sealed_bytes + self._open_bytes - _BRACKETS
+        return self._sealed_bytes + self._batch.size - _BRACKETS
 
     @property
     def held_entries(self) -> int:
         """Entries in closed payloads and the open one."""
-        total = self._open_entries
+        total = self._batch.count
         for payload in self._sealed:
             total += payload.item_count
         return total
-
-    def add_joined(self, entries: bytes, count: int) -> None:
-        """Take entries that are already joined by commas and known to fit: at most `room_entries` and `room_bytes`."""
-        assert count <= self.room_entries
-        assert len(entries) <= self.room_bytes
-        if self._parts:
-            self._open_bytes += 1
-        self._parts.append(entries)
-        self._open_bytes += len(entries)
-        self._open_entries += count
-        if self._open_entries >= self._entries_max:
-            self.seal()
 
     def add(self, before: bytes, text_json: bytes, after: bytes) -> None:
         """Take one entry of any size.
@@ -104,29 +82,29 @@ class LogAggregator:
             text_json: The message text as a JSON string; shortened if the entry alone is larger than a payload.
             after: The rest of the entry.
         """
-        size = len(before) + len(text_json) + len(after)
-        if size > self.entry_bytes_max:
-            text_bytes_max = self.entry_bytes_max - len(before) - len(after)
-            if text_bytes_max < _BRACKETS:
+        text_bytes_max = self._payload_bytes_max - _BRACKETS - len(before) - len(after)
+        if len(text_json) > text_bytes_max:
+            if text_bytes_max < _QUOTES:
                 self._drops.add(DATA_TYPE, DROP_ENTRY_TOO_LARGE, 1)
                 return
             text_json = cut_json_text(text_json, text_bytes_max)
-            size = len(before) + len(text_json) + len(after)
-        if size > self.room_bytes:
+        if not self._batch.append(before, text_json, after):
             self.seal()
-        self.add_joined(b"".join((before, text_json, after)), 1)
+            taken = self._batch.append(before, text_json, after)
+            assert taken
+        self.seal_full()
+
+    def seal_full(self) -> None:
+        """Close the open payload if it takes no more entries."""
+        if self._batch.count >= self._entries_max:
+            self.seal()
 
     def seal(self) -> None:
         """Close the open payload, if it holds anything, and compress it."""
-        if not self._parts:
+        count = self._batch.count
+        if not count:
             return
-        self._parts[0] = b"[" + self._parts[0]
-        self._parts[-1] += b"]"
-        body = self._parts[0] if len(self._parts) == 1 else b",".join(self._parts)
-        count = self._open_entries
-        self._parts = []
-        self._open_entries = 0
-        self._open_bytes = _BRACKETS
+        body = self._batch.take()
         raw_bytes = len(body)
         encoding = ""
         if self._compress is not None:

@@ -32,7 +32,7 @@ OUT_OF_MEMORY_SIGNS: Final = (
 )
 """A line that contains one of these tells that the runtime ran out of memory. Case matters.
 
-Each contains `emory` or `signal: killed`, which is what the scanner of batches looks for first.
+Each contains `emory` or `signal: killed`, which is what the scan of a body looks for first.
 """
 
 _DURABLE_MARK: Final = "/durable-execution/"

@@ -1,8 +1,8 @@
 """From bodies of the Telemetry API to entries for the logs intake and platform events for the rest of the process.
 
-The scanner (a kernel) turns the plain lines of a body into entries; what it leaves is handled here, one event at a time
-and in order: platform events, JSON lines, lines that need a second look. Order matters: a line belongs to the
-invocation that is current where it stands in the stream.
+A kernel turns the plain lines of a body into entries; what it leaves is handled here, one event at a time and in order:
+platform events, JSON lines, lines that need a second look. Order matters: a line belongs to the invocation that is
+current where it stands in the stream.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from thimble.core.logs.aggregator import DATA_TYPE
 from thimble.core.logs.entries import HEAD, EntryFragments, json_text
 from thimble.core.logs.orphans import OrphanLines
 from thimble.kernels import log_batch_codes as codes
-from thimble.kernels.log_batch import LogScanner
 
 if TYPE_CHECKING:
     from thimble.core.drops import Drops
@@ -71,7 +70,7 @@ class LogProcessor:
         self._managed_instance = managed_instance
         self._entry = EntryFragments(arn, service, tags)
         self._orphans = OrphanLines(self._entry, aggregator, limits.ORPHAN_LINES_MAX, limits.ORPHAN_BYTES_MAX)
-        self._scanner = LogScanner()
+        self._batch = aggregator.batch
         self._current_id = ""
         self._after_text = b""
         self._set_current_id("")
@@ -112,22 +111,20 @@ class LogProcessor:
 
     def _scan(self, body: bytes, raw: bytes, now_ms: int, events: list[telemetry.TelemetryEvent]) -> None:
         """Handle every event of a body; `raw` is the body before it was made valid UTF-8."""
-        scanner = self._scanner
-        aggregator = self._aggregator
+        batch = self._batch
         position = 0
         rescan_bytes = _RESCANNED_BODIES_MAX * len(body)
         while True:
-            reason = scanner.scan(body, position, aggregator.room_entries, aggregator.room_bytes)
-            if scanner.count:
-                aggregator.add_joined(scanner.entries, scanner.count)
-            position = scanner.position
+            reason = batch.scan(body, position)
+            position = batch.position
             if reason == codes.END:
+                self._aggregator.seal_full()
                 return
             if reason == codes.FULL:
-                aggregator.seal()
+                self._aggregator.seal()
                 continue
-            start: int = scanner.event_start
-            end: int = scanner.event_end
+            start: int = batch.event_start
+            end: int = batch.event_end
             if reason == codes.GARBAGE:
                 self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
                 continue
@@ -143,7 +140,7 @@ class LogProcessor:
                 position = end
 
     def _handle_event(self, event_json: bytes, events: list[telemetry.TelemetryEvent]) -> bool:
-        """Handle one event that the scanner left; answer False if it cannot be read at all."""
+        """Handle one event that the scan left; answer False if it cannot be read at all."""
         fields = _read_object(event_json)
         if fields is None:
             return False
@@ -247,16 +244,11 @@ class LogProcessor:
                 self._orphans.release(event.request_id)
 
     def _set_current_id(self, request_id: str) -> None:
-        """Change the current invocation, and with it what the scanner writes around plain lines."""
+        """Change the current invocation, and with it what the scan writes around plain lines."""
         self._current_id = request_id
         self._after_text = self._entry.after_text("" if self._managed_instance else request_id)
         takes_lines = self._logs_on and (bool(request_id) or self._managed_instance)
-        self._scanner.set_fragments(
-            HEAD if takes_lines else b"",
-            self._after_text,
-            self._entry.after_time("info"),
-            self._aggregator.entry_bytes_max,
-        )
+        self._batch.set_fragments(HEAD if takes_lines else b"", self._after_text, self._entry.after_time("info"))
 
     def _remember_runtime(self, request_id: str, runtime_ms: float) -> None:
         if len(self._runtime_ms) >= _RUNTIME_DURATIONS_MAX:
