@@ -30,8 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        if options.command == "build-info":
-            return _build_info(options)
+        return _build_info(options) if options.command == "build-info" else _sandbox_command(options)
+    except KeyboardInterrupt:
+        return complain("interrupted")
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_TROUBLE
+
+
+def _sandbox_command(options: argparse.Namespace) -> int:
+    try:
         from thimble.sandbox import commands
     except ModuleNotFoundError as error:
         name = (error.name or "").split(".")[0]
@@ -42,11 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return commands.run(options) if options.command == "run" else commands.demo(options)
     except commands.CommandError as error:
         return complain(str(error))
-    except KeyboardInterrupt:
-        return complain("interrupted")
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_TROUBLE
 
 
 def complain(text: str) -> int:
@@ -128,6 +131,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="the local intake misbehaves: a status such as logs=503, or close, truncate, reset, reset-early, hang, "
         "garbage; PRODUCT may be all",
     )  # fmt: skip
+    extension.add_argument(
+        "--tls", action="store_true", help="the local intake speaks TLS; DD_TLS_CERT_FILE names its authority"
+    )
     place = run.add_argument_group("the machine")
     place.add_argument(
         "--cpu", type=_share, default=None, metavar="SHARE",

@@ -134,6 +134,24 @@ def test_of_many_invocations_the_first_are_shown_and_the_rest_is_counted(folder:
     assert "29 warm invocations, median: handler " in done.output
 
 
+def test_an_intake_that_speaks_tls_is_trusted_and_gets_everything(folder: Path) -> None:
+    report = run_isolated(folder, "app.handler", "--tls", "--strict")
+    assert report["totals"]["logs"]["accepted"] == report["totals"]["logs"]["requests"] > 0
+    assert "hello nobody " in log_texts(report, 1)
+
+
+def test_a_layer_lies_at_opt_where_client_libraries_look_for_it(folder: Path) -> None:
+    program = folder / "layer" / "extensions" / "datadog-agent"
+    program.parent.mkdir(parents=True)
+    place = os.environ["PYTHONPATH"]
+    program.write_text(f"#!/bin/sh\nPYTHONPATH={place} exec {sys.executable} -m thimble.boot\n")
+    program.chmod(0o755)
+    report = run_isolated(folder, "app.handler", "--extension", str(folder / "layer"), "--strict")
+    assert json.loads(report["invocations"][0]["result"]["payload"])["extensions"] is True
+    assert report["extension"] == "layer"
+    assert report["lines"]["arrived"] == report["lines"]["expected"] > 0
+
+
 def test_without_an_extension_the_function_still_runs(folder: Path) -> None:
     report = run_isolated(folder, "app.handler", "--extension", "none")
     assert report["invocations"][0]["outcome"] == "ok"

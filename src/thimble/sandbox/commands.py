@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         pause_s=options.pause,
         slow={"all": options.intake_latency} if options.intake_latency else {},
         always=faults,
+        has_tls=options.tls,
         shows_all=options.full,
         notes=notes,
     )

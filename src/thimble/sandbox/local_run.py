@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from thimble.sandbox import run_report
+from thimble.sandbox.certificates import ThrowAwayAuthority
 from thimble.sandbox.console import RunView
 from thimble.sandbox.emulator import Emulator
 from thimble.sandbox.intake import Intake
@@ -40,6 +43,7 @@ class RunPlan:
         pause_s: Real time between invocations, with the environment frozen.
         slow: Latency of the intake, product to milliseconds.
         always: Standing misbehaviour of the intake per product.
+        has_tls: Whether the intake speaks TLS, with an authority of its own that the extension is told to trust.
         shows_all: Whether every invocation is shown.
         notes: Remarks for the heading.
     """
@@ -52,6 +56,7 @@ class RunPlan:
     pause_s: float = 0.0
     slow: Mapping[str, float] = field(default_factory=dict)
     always: Mapping[str, Behaviour] = field(default_factory=dict)
+    has_tls: bool = False
     shows_all: bool = False
     notes: Sequence[str] = ()
 
@@ -75,14 +80,23 @@ async def run_locally(plan: RunPlan, view: RunView) -> RunReport:
         The report, after the environment was shut down as Lambda does.
     """
     view.heading(_function_text(plan.function), plan.extension_text, list(plan.notes))
-    async with Intake() as intake:
-        for product, latency_ms in plan.slow.items():
-            intake.faults.slow(product, latency_ms)
-        for product, behaviour in plan.always.items():
-            intake.faults.always(product, behaviour)
-        function = replace(plan.function, env={**intake_settings(intake.url), **plan.function.env})
-        async with Emulator(function, plan.extensions, options=plan.options) as emulator:
-            return await _Run(plan, view, intake, emulator).carry_out()
+    with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
+        tls, trust = None, {}
+        if plan.has_tls:
+            authority = ThrowAwayAuthority()
+            tls, trust = (
+                authority.server_context(),
+                {"DD_TLS_CERT_FILE": str(authority.write_pem(Path(folder, "ca.pem")))},
+            )
+        async with Intake(tls) as intake:
+            for product, latency_ms in plan.slow.items():
+                intake.faults.slow(product, latency_ms)
+            for product, behaviour in plan.always.items():
+                intake.faults.always(product, behaviour)
+            env = {**intake_settings(intake.url), **trust, **plan.function.env}
+            function = replace(plan.function, env=env)
+            async with Emulator(function, plan.extensions, options=plan.options) as emulator:
+                return await _Run(plan, view, intake, emulator).carry_out()
 
 
 def _function_text(function: FunctionSpec) -> str:
