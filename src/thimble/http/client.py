@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..reactor.errors import ConnectionFailed, NameNotResolved
+from ..reactor.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ReactorError
 from ..reactor.loop import Loop
 from ..reactor.resolver import Resolver
 from ..reactor.streams import RECEIVE_BYTES, ByteStream, connect
@@ -26,6 +26,10 @@ RESPONSE_BYTES_MAX: Final = 1024 * 1024
 """Body bytes kept of an answer; the rest is read and thrown away."""
 
 CONNECT_TIMEOUT_MS: Final = 5_000
+"""For the name, the connection and the TLS handshake together."""
+
+JOINED_BYTES_MAX: Final = 16_384
+"""A body up to here is sent together with its head: one packet less, one small copy more."""
 
 
 class OutgoingRequest:
@@ -40,10 +44,17 @@ class OutgoingRequest:
     def encode_head(self) -> bytes:
         lines = [f"{self.method} {self.target.path} HTTP/1.1", f"host: {self.target.authority}", "accept: */*"]
         for name, value in self.headers:
-            lines.append(f"{name}: {value}")
+            lines.append(f"{name}: {printable(value)}")
         if self.body or self.method != "GET":
             lines.append(f"content-length: {len(self.body)}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+def printable(value: str) -> str:
+    """A header value in which no character can end the header: controls become `?`, as what is not Latin-1 does."""
+    if value.isprintable():
+        return value
+    return "".join(["?" if char != "\t" and (char < " " or char == "\x7f") else char for char in value])
 
 
 class _Idle:
@@ -52,12 +63,22 @@ class _Idle:
         self.stream = stream
 
 
+class _Exchange:
+    """How far a request on a connection came."""
+
+    def __init__(self) -> None:
+        self.saw_answer = False
+        """Whether at least one byte of the answer came."""
+
+
 class Client:
     """Sends requests over connections that it keeps until `close`."""
 
     def __init__(self, loop: Loop, make_tls: Callable[[], TlsContext]) -> None:
-        """Args:
-        make_tls: Makes the TLS context at its first use.
+        """Make a client without connections.
+
+        Args:
+            make_tls: Makes the TLS context at its first use.
         """
         self._loop = loop
         self._make_tls = make_tls
@@ -74,11 +95,14 @@ class Client:
         """
         stream = self._take_idle(request.target.key)
         if stream is not None:
+            exchange = _Exchange()
             try:
-                return await self._exchange(stream, request, deadline_ns)
+                return await self._exchange(stream, request, exchange, deadline_ns)
             except ConnectionFailed:
-                pass  # the server may close an idle connection at any time: a new one decides
-        return await self._exchange(await self._open(request.target, deadline_ns), request, deadline_ns)
+                if exchange.saw_answer:
+                    raise
+                # The server may close an idle connection at any time: a new one decides.
+        return await self._exchange(await self._open(request.target, deadline_ns), request, _Exchange(), deadline_ns)
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -95,11 +119,15 @@ class Client:
 
     async def _open(self, target: Target, deadline_ns: int) -> ByteStream:
         connect_ns = min(deadline_ns, self._loop.deadline_in_ms(CONNECT_TIMEOUT_MS))
-        last: ConnectionFailed = NameNotResolved(f"{target.host}: no address")
-        for family, address in await self._resolver.resolve(target.host, target.port, connect_ns):
+        last: ReactorError = NameNotResolved(f"{target.host}: no address")
+        addresses = await self._resolver.resolve(target.host, target.port, connect_ns)
+        for index, (family, address) in enumerate(addresses):
+            # Each address gets its share of the time left: one that answers nothing must not cost us the others.
+            now_ns = self._loop.now_ns()
+            share_ns = now_ns + max(connect_ns - now_ns, 0) // (len(addresses) - index)
             try:
-                stream: ByteStream = await connect(self._loop, family, address, target.port, connect_ns)
-            except ConnectionFailed as error:
+                stream: ByteStream = await connect(self._loop, family, address, target.port, max(share_ns, 1))
+            except (ConnectionFailed, DeadlinePassed) as error:
                 last = error
                 continue
             if not target.is_tls:
@@ -109,17 +137,17 @@ class Client:
             return await self._tls.wrap(stream, target.host, connect_ns)
         raise last
 
-    async def _exchange(self, stream: ByteStream, request: OutgoingRequest, deadline_ns: int) -> Response:
+    async def _exchange(
+        self, stream: ByteStream, request: OutgoingRequest, exchange: _Exchange, deadline_ns: int
+    ) -> Response:
         keeps = False
         try:
-            head = request.encode_head()
-            if len(request.body) <= 16_384:
-                await stream.send(head + request.body, deadline_ns)
-            else:
-                await stream.send(head, deadline_ns)
-                await stream.send(request.body, deadline_ns)
-            response = await self._read_response(stream, request.method == "HEAD", deadline_ns)
-            keeps = response.head.keeps_alive
+            failure = await self._send(stream, request, deadline_ns)
+            try:
+                response, is_clean = await self._read_response(stream, request.method == "HEAD", exchange, deadline_ns)
+            except ReactorError as error:
+                raise failure or error from None
+            keeps = is_clean and failure is None
         except ProtocolError as error:
             raise ConnectionFailed(f"the answer is not HTTP/1.1: {error}") from None
         finally:
@@ -131,7 +159,28 @@ class Client:
             stream.close()
         return response
 
-    async def _read_response(self, stream: ByteStream, is_answer_to_head: bool, deadline_ns: int) -> Response:
+    async def _send(self, stream: ByteStream, request: OutgoingRequest, deadline_ns: int) -> ConnectionFailed | None:
+        """Send the request. A connection that breaks on the way is no error yet.
+
+        A server may refuse a body before it has read it, and close: its answer is there all the same.
+        """
+        head = request.encode_head()
+        try:
+            if len(request.body) <= JOINED_BYTES_MAX:
+                await stream.send(head + request.body, deadline_ns)
+            else:
+                await stream.send(head, deadline_ns)
+                await stream.send(request.body, deadline_ns)
+        except ConnectionFailed as error:
+            return error
+        except DeadlinePassed:
+            raise DeadlinePassed("the request was not taken in time") from None
+        return None
+
+    async def _read_response(
+        self, stream: ByteStream, is_answer_to_head: bool, exchange: _Exchange, deadline_ns: int
+    ) -> tuple[Response, bool]:
+        """The answer, and whether the connection can take another request."""
         parser = MessageParser(False)
         head: Head | None = None
         pieces: list[bytes] = []
@@ -150,9 +199,14 @@ class Client:
                         pieces.append(piece)
                     continue
                 if parser.is_complete:
-                    return Response(head, b"".join(pieces))
-            data = await stream.receive(RECEIVE_BYTES, deadline_ns)
+                    # More bytes than were asked for belong to no request of ours.
+                    return Response(head, b"".join(pieces)), head.keeps_alive and not parser.has_pending
+            try:
+                data = await stream.receive(RECEIVE_BYTES, deadline_ns)
+            except DeadlinePassed:
+                raise DeadlinePassed("no answer in time" if head is None else "no end of the answer in time") from None
             if data:
+                exchange.saw_answer = True
                 parser.feed(data)
                 continue
             if head is None:

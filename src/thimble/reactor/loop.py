@@ -9,11 +9,11 @@ only after EAGAIN; an edge that comes while nobody waits is remembered in `_Watc
 connection instead of two per wait.
 
 Time is monotonic nanoseconds as the loop has lived them. Lambda freezes the process between invocations, and a stopped
-process finds on its return that hours have passed: a poll that returns far later than it was asked to, or a turn that
-took far too long, counts as frozen, and that time is taken off the clock (`frozen_ns`). Deadlines hence measure time in
-which the process could have done something. When in a poll the freeze began cannot be known, so the whole poll is taken
-off, and while a timer runs no poll lasts longer than `SLICE_SECONDS`: a freeze makes a deadline late by that much at
-most, and never early. Ready descriptors always win against a deadline that is due as well.
+process finds on its return that hours have passed. So the time between two looks at the clock, less what a poll was
+asked to take, counts as frozen when it is longer than any work explains, and is taken off the clock (`frozen_ns`).
+Deadlines hence measure time in which the process could have done something. When in a poll the freeze began cannot be
+known, so the whole poll is taken off, and while a timer runs no poll lasts longer than `SLICE_SECONDS`: a freeze makes
+a deadline late by that much at most, and never early. Ready descriptors always win against a deadline that is due too.
 
 Structured by convention: whoever spawns a task joins or cancels it; `Loop.run` ends with its main task.
 """
@@ -88,6 +88,7 @@ class Task:
         self.result: object = None
         self.error: BaseException | None = None
         self.wait: Wait | None = None
+        self.is_begun = False
         self.is_cancelled = False
 
     @property
@@ -126,13 +127,23 @@ class Loop:
         self.tasks: list[Task] = []
         self.frozen_ns = 0
         self.freezes = 0
-        self._turn_began_ns = clock()
+        self._seen_ns = clock()
 
     # --- time ---------------------------------------------------------------------------------------------------
 
     def now_ns(self) -> int:
         """Monotonic time without the time that the process was frozen."""
-        return self._clock() - self.frozen_ns
+        return self._look(0)
+
+    def _look(self, asked_ns: int) -> int:
+        """Look at the clock, `asked_ns` after the last look if nothing stopped us."""
+        clock_ns = self._clock()
+        took_ns = clock_ns - self._seen_ns
+        self._seen_ns = clock_ns
+        if took_ns - asked_ns >= FREEZE_NS:
+            self.frozen_ns += took_ns
+            self.freezes += 1
+        return clock_ns - self.frozen_ns
 
     def deadline_in_ms(self, ms: int) -> int:
         """The deadline that lies `ms` ahead; at least 1, so that it never means `NO_DEADLINE`."""
@@ -147,7 +158,7 @@ class Loop:
         return task
 
     def cancel(self, task: Task) -> None:
-        """End a task at the wait where it stands. Join it to know that it is over."""
+        """End a task at the wait where it stands, or at its first one. Join it to know that it is over."""
         if task.is_done:
             return
         task.is_cancelled = True
@@ -232,25 +243,16 @@ class Loop:
             self._step(task)
         if self._main is not None and self._main.is_done:
             return
-        began_ns = self._clock()
-        self._count_freeze(began_ns - self._turn_began_ns, began_ns - self._turn_began_ns)
-        timeout = 0.0 if self._ready else self._seconds_to_next_timer(began_ns)
+        now_ns = self._look(0)
+        timeout = 0.0 if self._ready else self._seconds_to_next_timer(now_ns)
         events = self._poller.poll(timeout, EVENTS_PER_POLL)
-        self._turn_began_ns = self._clock()
-        if timeout <= SLICE_SECONDS:
-            took_ns = self._turn_began_ns - began_ns
-            self._count_freeze(took_ns - int(timeout * 1e9), took_ns)
+        now_ns = self._look(int(timeout * 1e9))
         for fd, mask in events:
             self._wake(fd, mask)
         if self._timed:
-            self._expire(0 < len(events) < EVENTS_PER_POLL)
+            self._expire(now_ns, 0 < len(events) < EVENTS_PER_POLL)
 
-    def _count_freeze(self, late_ns: int, took_ns: int) -> None:
-        if late_ns >= FREEZE_NS:
-            self.frozen_ns += took_ns
-            self.freezes += 1
-
-    def _seconds_to_next_timer(self, clock_ns: int) -> float:
+    def _seconds_to_next_timer(self, now_ns: int) -> float:
         """How long to poll when no task is ready."""
         if not self._timed:
             return POLL_SECONDS_MAX
@@ -258,18 +260,17 @@ class Loop:
         for wait in self._timed:
             if wait.deadline_ns < next_ns:
                 next_ns = wait.deadline_ns
-        ahead_ns = next_ns - (clock_ns - self.frozen_ns)
+        ahead_ns = next_ns - now_ns
         # A poll that ends a little early would spin: epoll counts whole milliseconds.
         return min((ahead_ns // 1_000_000 + 1) / 1000.0, SLICE_SECONDS) if ahead_ns > 0 else 0.0
 
-    def _expire(self, is_all_seen: bool) -> None:
+    def _expire(self, now_ns: int, is_all_seen: bool) -> None:
         """End the waits whose deadline has passed, the earliest first.
 
         Args:
             is_all_seen: Whether the poll told all there was. One that was interrupted tells nothing and one that was
                 filled not everything, so before a deadline wins we look again.
         """
-        now_ns = self.now_ns()
         due = [wait for wait in self._timed if wait.deadline_ns <= now_ns]
         if not due:
             return
@@ -360,9 +361,11 @@ class Loop:
         if task.is_done:
             return
         try:
-            if task.is_cancelled:
+            if task.is_cancelled and task.is_begun:
                 waited = task.coroutine.throw(Cancelled())
             else:
+                # A task that was never begun is begun all the same: what it was given it has to close.
+                task.is_begun = True
                 waited = task.coroutine.send(None)
         except StopIteration as stop:
             self._finish(task, stop.value, None)

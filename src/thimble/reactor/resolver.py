@@ -1,7 +1,8 @@
 """Host names to addresses, in a thread, because `getaddrinfo` blocks.
 
-One thread per lookup, at most `LOOKUPS_MAX` at a time, started only when there is something to look up: literal
-addresses never get here. A thread writes its answer into the lookup, and one byte into a pipe that the loop watches.
+One thread per host, at most `LOOKUPS_MAX` at a time, started only when there is something to look up: literal addresses
+never get here, and who asks for a host that is being looked up waits with the others. A thread writes its answer into
+the lookup and then one byte into a pipe that the loop watches. The pipe stays open, since a thread cannot be stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ class Resolver:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._lookups: list[_Lookup] = []
-        self._waiting = 0
         self._pipe: tuple[int, int] | None = None
 
     async def resolve(self, host: str, port: int, deadline_ns: int) -> list[tuple[int, str]]:
@@ -48,22 +48,38 @@ class Resolver:
         literal = literal_address(host)
         if literal is not None:
             return [literal]
-        if len(self._lookups) >= LOOKUPS_MAX:
-            raise NameNotResolved(f"{host}: {LOOKUPS_MAX} lookups are open already")
-        if self._pipe is None:
-            self._open_pipe()
-        lookup = _Lookup(host)
-        self._lookups.append(lookup)
-        _thread.stack_size(STACK_BYTES)
-        _thread.start_new_thread(self._run, (lookup, port))
+        lookup = self._open_lookup(host) or self._start(host, port)
         if not await self._loop.wait_signal(lookup.done, deadline_ns):
             raise NameNotResolved(f"{host}: no answer in time")
         if lookup.error or not lookup.addresses:
             raise NameNotResolved(f"{host}: {lookup.error or 'no address'}")
         return lookup.addresses
 
+    def _open_lookup(self, host: str) -> _Lookup | None:
+        for lookup in self._lookups:
+            if lookup.host == host:
+                return lookup
+        return None
+
+    def _start(self, host: str, port: int) -> _Lookup:
+        if len(self._lookups) >= LOOKUPS_MAX:
+            raise NameNotResolved(f"{host}: {LOOKUPS_MAX} lookups are open already")
+        if self._pipe is None:
+            self._open_pipe()
+        lookup = _Lookup(host)
+        _thread.stack_size(STACK_BYTES)
+        try:
+            _thread.start_new_thread(self._run, (lookup, port))
+        except RuntimeError as error:
+            raise NameNotResolved(f"{host}: {error}") from None
+        self._lookups.append(lookup)
+        return lookup
+
     def _open_pipe(self) -> None:
-        reader, writer = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        try:
+            reader, writer = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        except OSError as error:
+            raise NameNotResolved(f"no lookup possible: {error.strerror}") from None
         self._pipe = (reader, writer)
         self._loop.watch(reader)
         self._loop.spawn(self._collect(reader), "resolver")
@@ -88,8 +104,8 @@ class Resolver:
             lookup.addresses = [(entry[0], entry[4][0]) for entry in found]
         except OSError as error:
             lookup.error = error.strerror or str(error)
-        except UnicodeError:
-            lookup.error = "not an ASCII host name"
+        except Exception as error:  # not ASCII, a NUL in it: whatever it is, whoever waits must hear of it
+            lookup.error = "not an ASCII host name" if isinstance(error, UnicodeError) else str(error)
         lookup.is_answered = True
         if self._pipe is not None:
             posix.write(self._pipe[1], b"\0")

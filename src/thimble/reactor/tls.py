@@ -23,13 +23,17 @@ CERT_NONE: Final = 0
 CERT_REQUIRED: Final = 2
 TLS_1_2: Final = 0x0303
 RECORD_BYTES_MAX: Final = 16_384
+UNKNOWN_ISSUER_CODES: Final = (2, 18, 19, 20, 21)
+"""X509_V_ERR_*: no issuer, self-signed leaf, self-signed in the chain, no local issuer, leaf not verified."""
 
 
 class TlsContext:
     """The client's settings for every connection to one kind of peer."""
 
     def __init__(self, ca_directory: str, ca_file: str, is_verified: bool) -> None:
-        """Args:
+        """Read the trusted roots.
+
+        Args:
             ca_directory: Hashed directory of trusted roots; "" for none.
             ca_file: PEM file with further roots; "" for none.
             is_verified: Whether chain and host name are checked.
@@ -109,7 +113,7 @@ class TlsStream(ByteStream):
                     await self._flush(deadline_ns)  # the alert tells the peer why
                 except ConnectionFailed:
                     pass
-                raise TlsFailed(_reason(error)) from None
+                raise TlsFailed(_reason(error) + self._issuer_seen(error)) from None
             await self._flush(deadline_ns)
             return
 
@@ -142,6 +146,22 @@ class TlsStream(ByteStream):
 
     def close(self) -> None:
         self._raw.close()
+
+    def _issuer_seen(self, error: BaseException) -> str:
+        """Who signed what the peer showed, for an unknown issuer: often a proxy that inspects TLS.
+
+        The last certificate of the peer's chain is the one whose issuer ought to be among the trusted roots.
+        """
+        if getattr(error, "verify_code", 0) not in UNKNOWN_ISSUER_CODES:
+            return ""
+        chain: list[Any] | None = self._tls.get_unverified_chain()
+        if not chain:
+            return ""
+        parts: list[str] = []
+        for relative_name in chain[-1].get_info()["issuer"]:
+            for name, value in relative_name:
+                parts.append(f"{name}={value}")
+        return f"; issued by {', '.join(parts)}"
 
     async def _flush(self, deadline_ns: int) -> None:
         if self._outgoing.pending:
