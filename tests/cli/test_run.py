@@ -108,6 +108,19 @@ def test_events_are_used_in_turn(folder: Path) -> None:
     assert echoes == ["file", "text", "file"]
 
 
+def test_an_event_may_come_from_standard_input_and_the_report_may_go_to_a_file(folder: Path, tmp_path: Path) -> None:
+    if isolation.problem():
+        pytest.skip("no namespaces here")
+    out = tmp_path / "report.json"
+    done = thimble(
+        "run", "app.handler", "--root", str(folder), "--isolated", "--event", "-", "--json", str(out),
+        "--extension", "package", standard_input='{"name": "pipe"}',
+    )  # fmt: skip
+    assert done.code == 0, done.errors
+    assert "1 answer" in done.output
+    assert "hello pipe " in log_texts(json.loads(out.read_text()), 1)
+
+
 def test_an_intake_that_refuses_shows_as_refused_and_what_was_lost_is_named(folder: Path) -> None:
     report = run_isolated(folder, "app.handler", "--fault", "logs=400", "--strict", code=3)
     assert report["totals"]["logs"]["accepted"] == 0
