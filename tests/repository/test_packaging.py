@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.build_tools import import_build_tool
-from tests.helpers.forms import ROOT
+from tests.helpers.forms import ROOT, SOURCE
 
 PINNED = re.compile(r"^[A-Za-z0-9_.\-]+==[A-Za-z0-9.]+$")
 
@@ -50,6 +53,45 @@ def test_the_constraints_hold_the_same_pins(project: dict[str, Any]) -> None:
         item
         for item in requirements(project)
         if pins.get(item.split("==")[0].lower().replace("_", "-")) != item.split("==")[1]
+    ]
+    assert wrong == []
+
+
+def third_party_imports(folders: list[Path]) -> set[str]:
+    """Top-level names that our sources import from neither the standard library nor ourselves."""
+    names = set()
+    for folder in folders:
+        for path in [folder] if folder.is_file() else folder.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                    names.add(str(node.module).split(".")[0])
+    return names - set(sys.stdlib_module_names) - {"thimble"}
+
+
+def providers(names: set[str]) -> dict[str, set[str]]:
+    """Import name -> the distributions that give it."""
+    known = packages_distributions()
+    return {name: {item.lower().replace("_", "-") for item in known.get(name, [])} for name in names}
+
+
+def test_everything_that_the_package_imports_is_a_declared_dependency(project: dict[str, Any]) -> None:
+    def declared(items: list[str]) -> set[str]:
+        return {item.split("==")[0].lower() for item in items}
+
+    package = SOURCE / "thimble"
+    sandbox_only = [package / "sandbox", package / "cli.py"]
+    process = [
+        path for path in package.iterdir() if path not in sandbox_only and (path.is_dir() or path.suffix == ".py")
+    ]
+    runtime = declared(project["project"]["dependencies"])
+    with_sandbox = runtime | declared(project["project"]["optional-dependencies"]["sandbox"])
+    wrong = [
+        f"{name}: {sorted(distributions) or 'not installed'}"
+        for folders, allowed in ((process, runtime), (sandbox_only, with_sandbox))
+        for name, distributions in sorted(providers(third_party_imports(folders)).items())
+        if not distributions & allowed
     ]
     assert wrong == []
 

@@ -14,6 +14,7 @@ import aiohttp
 import msgpack
 import pytest
 
+from tests.helpers.tools import need
 from thimble.sandbox.certificates import ThrowAwayAuthority
 from thimble.sandbox.intake import GONE, Intake
 from thimble.sandbox.products import PRODUCTS
@@ -307,7 +308,7 @@ def test_requests_on_one_connection_share_a_port() -> None:
 async def curl(*arguments: str, body: bytes = b"") -> tuple[int, str]:
     """Run curl; returns its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
-        "curl", "-sS", "-m", "10", *arguments,
+        need("curl"), "-sS", "-m", "10", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate(body)
