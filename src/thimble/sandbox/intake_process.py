@@ -38,12 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def totals(received: list[Received], decoded: bool = True) -> dict[str, Any]:
+def totals(received: list[Received], decoded: bool = True, is_last_look: bool = False) -> dict[str, Any]:
     """Sum up requests per product.
 
     Args:
         received: The requests.
         decoded: Whether to decompress and decode them, which `raw_bytes`, `item_count` and `problems` need.
+        is_last_look: Keep nothing decoded, so that a flood of log lines needs no more memory than its largest payload.
 
     Returns:
         Product name to `requests`, `accepted`, `connections`, `wire_bytes` and, when decoded, `raw_bytes`,
@@ -63,6 +64,8 @@ def totals(received: list[Received], decoded: bool = True) -> dict[str, Any]:
             row["raw_bytes"] = row.get("raw_bytes", 0) + request.raw_bytes
             row["item_count"] = row.get("item_count", 0) + (request.item_count if request.accepted else 0)
             row["problems"] = row.get("problems", 0) + bool(request.problem)
+        if is_last_look:
+            request.forget()
     return table
 
 
@@ -96,9 +99,10 @@ async def _serve(options: argparse.Namespace) -> None:
         commands.cancel()
         with suppress(asyncio.CancelledError):
             await commands
+    sums = totals(intake.received, is_last_look=True)
     summary = {
-        "totals": totals(intake.received),
-        "log_entries": len(intake.logs()),
+        "totals": sums,
+        "log_entries": sums.get("logs", {}).get("item_count", 0),
         "connections": intake.connections,
         "not_kept": intake.not_kept,
     }
@@ -106,6 +110,7 @@ async def _serve(options: argparse.Namespace) -> None:
         with Path(options.out).open("wb") as file:
             for request in intake.received:
                 file.write(dump(request.as_dict()) + b"\n")
+                request.forget()
     print(orjson.dumps(summary).decode(), flush=True)
 
 

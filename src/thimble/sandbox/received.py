@@ -105,6 +105,11 @@ class Received:
         """Log entries, series, sketches, spans or stats groups in it; 0 when it is not decodable."""
         return count_items(self.content, self.product.reading)
 
+    def forget(self) -> None:
+        """Drop the decompressed and decoded forms from memory; they are made again when somebody looks."""
+        self.__dict__.pop("raw", None)
+        self.__dict__.pop("_outcome", None)
+
     def as_dict(self, with_content: bool = True) -> dict[str, Any]:
         """Describe it for JSON, without keys: secrets in headers are replaced by their length."""
         described: dict[str, Any] = {
