@@ -5,7 +5,6 @@ it, and both only if the allow-list knows them.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import importlib.util
@@ -21,7 +20,8 @@ import forms
 import imports
 import relink
 
-STANDINS = Path(__file__).resolve().parent / "standins"
+FUTURE_ANNOTATIONS = 0x1000000
+"""`CO_FUTURE_ANNOTATIONS`, what `from __future__ import annotations` sets (CPython 3.11, Include/cpython/code.h)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def byte_code(source: Path, name: str) -> bytes:
     flags = 0
     for statement in [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]:
         tree.body.remove(statement)
-        flags |= __future__.annotations.compiler_flag
+        flags |= FUTURE_ANNOTATIONS
     code = compile(tree, name, "exec", flags, dont_inherit=True, optimize=2)
     return bytes(_bootstrap_external._code_to_hash_pyc(code, importlib.util.source_hash(text), False))
 
@@ -131,8 +131,8 @@ class Package:
 def standin_modules() -> dict[str, Path]:
     """Dotted name to file of every stand-in."""
     modules = {}
-    for path in sorted(STANDINS.rglob("*.py")):
-        relative = path.relative_to(STANDINS)
+    for path in sorted(relink.STANDINS.rglob("*.py")):
+        relative = path.relative_to(relink.STANDINS)
         modules[".".join(relative.with_suffix("").parts).removesuffix(".__init__")] = path
     return modules
 
@@ -145,7 +145,7 @@ def standin_files(package: Package) -> Files:
         parts = module.split(".")
         for count in range(1, len(parts) + 1):
             path = modules[".".join(parts[:count])]
-            relative = path.relative_to(STANDINS)
+            relative = path.relative_to(relink.STANDINS)
             result[f"{contents.LIB}/{relative}c"] = File(
                 byte_code(path, str(relative)), "standin", "see build/standins"
             )
@@ -177,15 +177,15 @@ def extension_files(package: Package) -> Files:
 def standard_files(is_relinked: bool, imported: set[str]) -> Files:
     """Modules of the standard library that are not inside libpython; `imported`: names that the program imports."""
     wanted = dict(contents.STANDARD_MODULES)
-    if "re" in imported:
-        wanted |= contents.RULES_MODULES
+    for trigger, modules in contents.OPTIONAL_MODULES.items():
+        if trigger in imported:
+            wanted |= dict.fromkeys(modules, f"needed by {trigger}")
     if not is_relinked:
         wanted |= {name: why for name, why in contents.FROZEN_MODULES.items() if not is_frozen(name)}
     result: Files = {}
-    stdlib = Path(sysconfig.get_path("stdlib"))
     for module, why in wanted.items():
-        path, _ = relink.standard_source(module)
-        relative = path.relative_to(stdlib)
+        path, base, _ = relink.standard_source(module)
+        relative = path.relative_to(base)
         result[f"{contents.LIB}/{relative}c"] = File(byte_code(path, str(relative)), "standard", why)
     return result
 

@@ -176,7 +176,8 @@ def make(form: str, folder: Path, stamp: str) -> None:
     bare = interpreter_files("bare", python, is_relinked, set())
     bare |= assemble.library_files(bare, Path(sys.executable).resolve())
     modules = check.shipped_modules(package, files, is_relinked)
-    problems = check.check_imports(package, {name for names in modules.values() for name in names})
+    shipped = {name for names in modules.values() for name in names}
+    problems = check.check_imports(package, shipped) + check.check_standard(modules, shipped)
     problems += check.check_compiled(package, files) + check.check_symbols(files)
     say(f"packing {len(files)} files")
     target = DIST / f"thimble-{contents.architecture()}.zip"

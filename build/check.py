@@ -16,6 +16,8 @@ import assemble
 import contents
 import elf
 import forms
+import imports
+import relink
 
 
 def check_imports(package: assemble.Package, shipped: set[str]) -> list[str]:
@@ -31,6 +33,19 @@ def check_imports(package: assemble.Package, shipped: set[str]) -> list[str]:
             parent = name.rpartition(".")[0]
             if name not in shipped and parent not in shipped and parent not in names:
                 problems.append(f"{module} imports {name}, which the bundle does not have (see build/contents.py).")
+    return problems
+
+
+def check_standard(modules: dict[str, list[str]], shipped: set[str]) -> list[str]:
+    """What shipped modules of the standard library import at their top level is shipped too."""
+    problems = []
+    for module in modules["frozen"] + modules.get("standard", []):
+        path, _, _ = relink.standard_source(module)
+        problems += [
+            f"{module} imports {name}, which the bundle does not have (see build/contents.py)."
+            for name in sorted(imports.imported_at_start(path, module) - shipped)
+            if name.rpartition(".")[0] not in shipped
+        ]
     return problems
 
 

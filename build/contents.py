@@ -62,8 +62,11 @@ BUILTIN_MODULES = {
 }
 """Modules compiled into our own libpython. Debian's has 30 more, among them unicodedata with 1.1 MB."""
 
-CORE_MODULES = ("marshal", "_imp", "_ast", "builtins", "sys", "gc", "_warnings", "_string")
-"""Built-in modules of the interpreter's own core, in every libpython."""
+CORE_MODULES = (
+    "marshal", "_imp", "_ast", "builtins", "sys", "gc", "_warnings", "_string", "_frozen_importlib",
+    "_frozen_importlib_external",
+)  # fmt: skip
+"""Modules of the interpreter's own core, in every libpython."""
 
 FROZEN_MODULES = {
     "importlib._bootstrap": "the import system",
@@ -74,7 +77,8 @@ FROZEN_MODULES = {
     "encodings": "the interpreter's start",
     "encodings.aliases": "the interpreter's start",
     "encodings.utf_8": "the interpreter's start",
-    "importlib": "what mypyc makes imports it",
+    "__future__": "what mypyc makes takes `annotations` from it; a stand-in",
+    "importlib": "what mypyc makes imports it; a stand-in",
     "importlib.machinery": "what mypyc makes takes ModuleSpec from it",
 }
 """Modules of the standard library that live inside our own libpython: no file is opened for them.
@@ -88,15 +92,18 @@ STANDARD_MODULES = {
 """Modules of the standard library shipped as files; with a libpython taken as it is, also those of FROZEN_MODULES that
 it has not frozen."""
 
-RULES_MODULES = {
-    "re": "patterns in the customer's log processing rules",
-    **dict.fromkeys(("re._casefix", "re._compiler", "re._constants", "re._parser"), "re"),
-    **dict.fromkeys(("copyreg", "enum", "functools"), "re"),
-    **dict.fromkeys(
-        ("types", "operator", "keyword", "reprlib", "collections", "_collections_abc"), "enum and functools"
+OPTIONAL_MODULES = {
+    "re": (
+        "re", "re._casefix", "re._compiler", "re._constants", "re._parser", "copyreg", "enum", "functools", "types",
+        "operator", "keyword", "reprlib", "collections", "_collections_abc",
     ),
-}
-"""What `re` needs, shipped when the package imports it; loaded only by functions that set such rules (5.5 ms)."""
+    "yaml.composer": (
+        "yaml", "yaml.composer", "yaml.error", "yaml.events", "yaml.nodes", "yaml.parser", "yaml.reader",
+        "yaml.scanner", "yaml.tokens",
+    ),
+}  # fmt: skip
+"""Interpreted modules of others with all that they import, shipped when the package imports the name before the colon:
+patterns in the customer's rules (5.5 ms), and `datadog.yaml`. Loaded only by functions that have such settings."""
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,19 @@ def imported(path: Path, module: str) -> set[str]:
     `from a import b` gives both `a` and `a.b`, since only the import system knows whether `b` is a module. Relative
     imports are made absolute.
     """
+    return names_of(nodes(ast.parse(path.read_bytes())), path, module)
+
+
+def imported_at_start(path: Path, module: str) -> set[str]:
+    """As `imported`, but only statements at the top level that stand in no `try` and no `if`."""
+    return names_of(list(ast.parse(path.read_bytes()).body), path, module)
+
+
+def names_of(statements: list[ast.AST], path: Path, module: str) -> set[str]:
+    """Absolute names in those of `statements` that are imports."""
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: set[str] = set()
-    for statement in nodes(ast.parse(path.read_bytes())):
+    for statement in statements:
         if isinstance(statement, ast.Import):
             names.update(alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom):

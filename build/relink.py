@@ -34,6 +34,8 @@ LINK_FLAGS = (
 BOOTSTRAP = {"importlib._bootstrap": "_frozen_importlib", "importlib._bootstrap_external": "_frozen_importlib_external"}
 """Modules that the interpreter knows by another name."""
 
+STANDINS = Path(__file__).resolve().parent / "standins"
+
 ROOTS = ("Py_RunMain", "Py_BytesMain", "PyStructSequence_NewType", "PyContextVar_New", "Py_GetVersion")
 """Symbols that pull in archive members which the interpreter itself may not refer to."""
 
@@ -69,14 +71,19 @@ def available() -> bool:
     return archive().exists() and (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
 
-def standard_source(module: str) -> tuple[Path, bool]:
-    """The source of a module of the standard library, and whether it is a package."""
-    place = Path(sysconfig.get_path("stdlib")).joinpath(*module.split("."))
-    if (place / "__init__.py").exists():
-        return place / "__init__.py", True
-    if place.with_suffix(".py").exists():
-        return place.with_suffix(".py"), False
-    raise forms.BuildError(f"the standard library has no module {module}.")
+def standard_source(module: str) -> tuple[Path, Path, bool]:
+    """Find a stand-in, a standard module or an installed one, in this order.
+
+    Returns:
+        The source, the folder that its path counts from, and whether it is a package.
+    """
+    for base in (STANDINS, Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))):
+        place = base.joinpath(*module.split("."))
+        if (place / "__init__.py").exists():
+            return place / "__init__.py", base, True
+        if place.with_suffix(".py").exists():
+            return place.with_suffix(".py"), base, False
+    raise forms.BuildError(f"there is no module {module} here.")
 
 
 def builtin_table() -> str:
@@ -95,7 +102,7 @@ def frozen_table() -> str:
     lines = ['#include "Python.h"']
     rows: dict[str, list[str]] = {"bootstrap": [], "standard": []}
     for module in contents.FROZEN_MODULES:
-        path, is_package = standard_source(module)
+        path, _, is_package = standard_source(module)
         code = compile(path.read_bytes(), f"<frozen {module}>", "exec", dont_inherit=True, optimize=2)
         name = "code_" + module.replace(".", "_")
         data = ",".join(str(byte) for byte in marshal.dumps(code))
