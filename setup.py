@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "build"))
 
 import forms  # noqa: E402 (lives in build/, which is no package)
 
-OUT = Path(os.environ.get("THIMBLE_SETUP_OUT") or ROOT / "out" / "setuptools")
+OUT = os.environ.get("THIMBLE_SETUP_OUT") or "out/setuptools"
 
 
 def main() -> None:
@@ -37,9 +37,11 @@ def main() -> None:
         building = any(command.startswith(("build", "bdist", "install", "develop")) for command in sys.argv[1:])
         arguments["ext_modules"] = extensions.compiled_extensions(folders, roots) if building else []
         arguments["cmdclass"] = {"build_ext": extensions.CachedBuildExt, "build_py": extensions.CompiledBuildPy}
-    (ROOT / "out").mkdir(exist_ok=True)
+    os.chdir(ROOT)
+    Path("out").mkdir(exist_ok=True)
     setup(
-        options={"build": {"build_base": str(OUT)}, "egg_info": {"egg_base": str(ROOT / "out")}},
+        # Relative: setuptools keeps these paths in a list that outlives a move of the tree.
+        options={"build": {"build_base": OUT}, "egg_info": {"egg_base": "out"}},
         **arguments,
     )
 

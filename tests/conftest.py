@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 COUNTS_VARIABLE = "THIMBLE_TEST_COUNTS"
 """`make test` names a file here; the outcome counts of the run are written to it for the final summary."""
 
+FORMLESS = ("tests/build/", "tests/repository/", "tests/bench/")
+"""Tests of the build, the tree and the harness: they look at files, not at the package of the run."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--form", choices=forms.FORMS, default=None, help="which form of the package to test")
@@ -50,8 +53,13 @@ def pytest_report_header() -> str:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The proof of the form comes first, whatever order was drawn for the rest."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of the compiled run what is about no form; put the proof of the form first, whatever order was drawn."""
+    if forms.form_of_this_run() == "compiled":
+        skipped = [item for item in items if item.nodeid.startswith(FORMLESS)]
+        if skipped:
+            config.hook.pytest_deselected(items=skipped)
+            items[:] = [item for item in items if not item.nodeid.startswith(FORMLESS)]
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_form.py"))
 
 
