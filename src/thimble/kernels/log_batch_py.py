@@ -53,11 +53,28 @@ class LogBatch:
         self._after_text = b""
         self._after_time = b""
 
-    def set_fragments(self, head: bytes, after_text: bytes, after_time: bytes) -> None:
-        """Set what stands around the text and the time of each entry; an empty `head` hands every event back."""
+    def set_fragments(
+        self,
+        head: bytes,
+        to_request_id: bytes,
+        request_id: bytes,
+        to_time: bytes,
+        to_status: bytes,
+        after_status: bytes,
+    ) -> None:
+        """Set what every entry is made of; an empty `head` hands every event back.
+
+        Args:
+            head: What stands before the text.
+            to_request_id: Between the text and the request id.
+            request_id: As JSON; a string or null.
+            to_time: Between the request id and the time in milliseconds.
+            to_status: Between the time and the name of the status.
+            after_status: The rest.
+        """
         self._head = head
-        self._after_text = after_text
-        self._after_time = after_time
+        self._after_text = to_request_id + request_id + to_time
+        self._after_time = to_status + b"info" + after_status
 
     def append(self, before: bytes, text_json: bytes, after: bytes) -> bool:
         """Take one entry in three pieces, or answer False if there is no room for it."""

@@ -13,6 +13,9 @@ from typing import Final
 import orjson
 
 HEAD: Final = b'{"message":{"message":'
+TO_TIME: Final = b'},"timestamp":'
+TO_STATUS: Final = b',"status":"'
+_TO_END: Final = b',"ddsource":"lambda"}'
 
 _BACKSLASH: Final = 0x5C
 _LETTER_U: Final = 0x75
@@ -25,14 +28,19 @@ class EntryFragments:
         arn: The function's ARN, lower-cased.
         service: Value of `service`; empty when the user named none.
         tags: Tags joined by commas.
+
+    Attributes:
+        to_request_id: What stands between the text and the request id.
+        after_status: What follows the name of the status, if the line brings no tags of its own.
     """
 
     def __init__(self, arn: str, service: str, tags: str) -> None:
         arn_json = json_text(arn)
         self._tags = tags
-        self._to_request_id = b',"lambda":{"arn":' + arn_json + b',"request_id":'
+        self.to_request_id = b',"lambda":{"arn":' + arn_json + b',"request_id":'
         self._to_tags = b'"},"hostname":' + arn_json + b',"service":' + json_text(service) + b',"ddtags":'
-        self._info = self._after_time("info", tags)
+        self.after_status = self._to_tags + json_text(tags) + _TO_END
+        self._info = TO_STATUS + b"info" + self.after_status
 
     def after_text(self, request_id: str, durable: tuple[str, str] | None = None) -> bytes:
         """From the end of the text to the timestamp. An empty id is written as null.
@@ -41,21 +49,24 @@ class EntryFragments:
             request_id: The invocation that the line belongs to, or empty.
             durable: Name and id of a durable execution, if the line belongs to one.
         """
-        parts = [self._to_request_id, json_text(request_id) if request_id else b"null"]
+        parts = [self.to_request_id, request_id_json(request_id)]
         if durable is not None:
             parts.append(b',"durable_function.execution_id":' + json_text(durable[1]))
             parts.append(b',"durable_function.execution_name":' + json_text(durable[0]))
-        parts.append(b'},"timestamp":')
+        parts.append(TO_TIME)
         return b"".join(parts)
 
     def after_time(self, status: str, extra_tags: str | None = None) -> bytes:
         """From the end of the timestamp to the end of the entry; `extra_tags` follow the tags after a comma."""
-        if extra_tags is not None:
-            return self._after_time(status, self._tags + "," + extra_tags)
-        return self._info if status == "info" else self._after_time(status, self._tags)
+        if extra_tags is None:
+            return self._info if status == "info" else TO_STATUS + status.encode() + self.after_status
+        tags_json = json_text(self._tags + "," + extra_tags)
+        return TO_STATUS + status.encode() + self._to_tags + tags_json + _TO_END
 
-    def _after_time(self, status: str, tags: str) -> bytes:
-        return b',"status":"' + status.encode() + self._to_tags + json_text(tags) + b',"ddsource":"lambda"}'
+
+def request_id_json(request_id: str) -> bytes:
+    """A request id as JSON; an empty one is null."""
+    return json_text(request_id) if request_id else b"null"
 
 
 def json_text(text: str) -> bytes:

@@ -1,8 +1,8 @@
 """From bodies of the Telemetry API to entries for the logs intake and platform events for the rest of the process.
 
-A kernel turns the plain lines of a body into entries; what it leaves is handled here, one event at a time and in order:
-platform events, JSON lines, lines that need a second look. Order matters: a line belongs to the invocation that is
-current where it stands in the stream.
+A kernel turns most lines of a body into entries; what it leaves is handled here, one event at a time and in order:
+platform events, lines with tags of their own, whatever needs a second look. Order matters: a line belongs to the
+invocation that is current where it stands in the stream.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from thimble.core.codec.rfc3339 import INVALID_TIME_MS, parse_time_ms
 from thimble.core.logs import fragment as fragments
 from thimble.core.logs import inspection, platform_lines
 from thimble.core.logs.aggregator import DATA_TYPE
-from thimble.core.logs.entries import HEAD, EntryFragments, json_text
+from thimble.core.logs.entries import HEAD, TO_STATUS, TO_TIME, EntryFragments, json_text, request_id_json
 from thimble.core.logs.orphans import OrphanLines
 from thimble.kernels import log_batch_codes as codes
 
@@ -248,7 +248,14 @@ class LogProcessor:
         self._current_id = request_id
         self._after_text = self._entry.after_text("" if self._managed_instance else request_id)
         takes_lines = self._logs_on and (bool(request_id) or self._managed_instance)
-        self._batch.set_fragments(HEAD if takes_lines else b"", self._after_text, self._entry.after_time("info"))
+        self._batch.set_fragments(
+            HEAD if takes_lines else b"",
+            self._entry.to_request_id,
+            request_id_json("" if self._managed_instance else request_id),
+            TO_TIME,
+            TO_STATUS,
+            self._entry.after_status,
+        )
 
     def _remember_runtime(self, request_id: str, runtime_ms: float) -> None:
         if len(self._runtime_ms) >= _RUNTIME_DURATIONS_MAX:
