@@ -54,7 +54,7 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of the compiled run what is about no form; put the proof of the form first, whatever order was drawn."""
+    """Leave out of the compiled run what is about no form; put the proof of the form first, whatever the order."""
     if forms.form_of_this_run() == "compiled":
         skipped = [item for item in items if item.nodeid.startswith(FORMLESS)]
         if skipped:
