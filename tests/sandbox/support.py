@@ -12,7 +12,7 @@ import aiohttp
 
 from thimble.sandbox.emulator import Emulator
 from thimble.sandbox.runtimes import python_function
-from thimble.sandbox.spec import ExtensionSpec, FunctionSpec
+from thimble.sandbox.spec import ExtensionSpec, FunctionSpec, InvokeResult
 
 HERE = Path(__file__).parent
 PROBE = HERE / "programs" / "probe-extension"
@@ -20,6 +20,12 @@ FUNCTIONS = HERE / "functions"
 ID_HEADER = "Lambda-Extension-Identifier"
 EXTENSION_BASE = "/2020-01-01/extension"
 RUNTIME_BASE = "/2018-06-01/runtime"
+
+COLD = [
+    "platform.initStart", "platform.telemetrySubscription", "platform.initRuntimeDone", "platform.extension",
+    "platform.initReport", "platform.start", "platform.runtimeDone", "platform.report",
+]
+"""Platform events of a cold start and its invocation, in order."""
 
 T = TypeVar("T")
 
@@ -95,9 +101,10 @@ class Client:
         self, method: str, path: str, body: bytes | dict[str, Any] | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         """One request; header names are given with underscores. Returns status, headers and body."""
-        data = io.BytesIO(json.dumps(body).encode() if isinstance(body, dict) else body or b"")
+        raw = json.dumps(body).encode() if isinstance(body, dict) else body
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self._session.request(method, self._base + path, data=data if body is not None else None, headers=names) as answer:
+        data = None if raw is None else io.BytesIO(raw)
+        async with self._session.request(method, self._base + path, data=data, headers=names) as answer:
             return answer.status, dict(answer.headers), await answer.read()
 
     async def register(self, name: str = "datadog-agent", events: tuple[str, ...] = ("INVOKE", "SHUTDOWN")) -> str:
@@ -148,3 +155,21 @@ def error_of(body: bytes) -> tuple[str, str]:
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [str(event["type"]) for event in events]
+
+
+def event(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def platform(events: list[dict[str, Any]]) -> list[str]:
+    return [kind for kind in kinds(events) if kind.startswith("platform.")]
+
+
+def records(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [item["record"] for item in events if item["type"] == kind]
+
+
+def error_type(result: InvokeResult) -> str:
+    found = json.loads(result.payload)["errorType"]
+    assert isinstance(found, str)
+    return found

@@ -46,7 +46,6 @@ def test_a_snapstart_restore_is_billed() -> None:
 
 
 def test_binary_noise_of_a_sum_adds_no_millisecond() -> None:
-    assert 0.1 + 0.2 + 0.7 == pytest.approx(1.0)
     assert billed_ms(1.1, 2.2 + 0.7) == 4
     assert billed_ms(0.1 + 0.2, 0.7) == 1
 

@@ -40,7 +40,10 @@ def test_a_stream_that_is_no_frame_is_refused() -> None:
         FrameSplitter().feed(b"plain text in place of a frame\n")
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])), max_size=8), st.integers(1, 9))
+TEXTS = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))
+
+
+@given(st.lists(TEXTS, max_size=8), st.integers(1, 9))
 def test_lines_cut_anywhere_give_the_same_records(lines: list[str], step: int) -> None:
     data = "".join(line + "\n" for line in lines).encode() + b"rest"
     splitter = LineSplitter()

@@ -78,6 +78,7 @@ class ApiServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            await asyncio.sleep(0)  # transports close at the loop's next turn
 
     def _serving(self, route: str, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Wrap an endpoint: record the call, apply faults, turn refusals into documents."""

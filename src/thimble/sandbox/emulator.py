@@ -157,7 +157,7 @@ class Emulator:
         return environment
 
     async def address(self) -> str:
-        """`host:port` of the first environment's Runtime, Extensions and Telemetry APIs; opens one when there is none."""
+        """`host:port` of the first environment's APIs; opens an environment when there is none."""
         return (await self._first()).runtime_api
 
     async def warm(self) -> bool:

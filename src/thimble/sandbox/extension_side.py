@@ -49,6 +49,11 @@ class Extension:
         """Blocked in `next` with nothing owed to it."""
         return self.state == states.READY and self._remembered is None
 
+    @property
+    def has_read_shutdown(self) -> bool:
+        """SHUTDOWN was handed out, so that another `next` is a mistake."""
+        return self.is_told_to_shut_down and self.state == states.RUNNING and self._remembered is None
+
     def begin_next(self, now_ns: int) -> asyncio.Future[LifecycleEvent]:
         """Enter `next`; the future has its event already when a release was remembered.
 

@@ -63,7 +63,7 @@ class ExtensionsApi:
         generation = _current(self._environment)
         extension = _identify(generation, request, "Unknown extension {id}")
         call.caller = extension.name
-        if extension.is_told_to_shut_down and extension.state == states.RUNNING:
+        if extension.has_read_shutdown:
             self._recorder.violate("next after SHUTDOWN", extension.name, generation.number)
             await asyncio.Event().wait()
         if self._faults.take_unknown_event():

@@ -61,7 +61,7 @@ async def run_init(
     try:
         _start_extensions(generation, extensions, runtime_api)
         await generation.until(
-            lambda: generation.registry.all_match(lambda extension: extension.state != states.STARTED), deadline_ns
+            lambda: generation.registry.all_match(lambda extension: extension.is_registered), deadline_ns
         )
         _start_runtime(generation, runtime_api)
         await generation.until(lambda: _is_runtime_ready(generation), deadline_ns)

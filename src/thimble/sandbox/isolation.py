@@ -5,8 +5,8 @@ environments side by side, or one on a busy machine, need walls between them.
 
     python -m thimble.sandbox.isolation --layer dist/layer --task function/ -- python -m pytest ...
 
-Works as root, or through user namespaces where the kernel allows them. Where neither is allowed, `problem` says why, and
-`exclusive_ports` lets one environment run at a time instead.
+Works as root, or through user namespaces where the kernel allows them. Where neither is allowed, `problem` says why,
+and `exclusive_ports` lets one environment run at a time instead.
 """
 from __future__ import annotations
 

@@ -138,6 +138,7 @@ class Subscriber:
                     await self._gate.sleep(delay_s)
                     delay_s = min(delay_s * 2, RETRY_DELAY_MAX_S)
                 delivery.attempts += 1
+                self._recorder.changed()
                 problem = await self._post(delivery)
                 if not problem:
                     break
@@ -215,3 +216,5 @@ class Subscriber:
             await self._task
         if self._writer is not None:
             self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()

@@ -1,6 +1,7 @@
 """The telemetry of one generation: the event log, and which subscriber gets which event."""
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -166,3 +167,4 @@ class TelemetryHub:
             await subscriber.close()
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(0)  # transports close at the loop's next turn

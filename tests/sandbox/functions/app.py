@@ -19,6 +19,9 @@ def handler(event, context):
     if event.get("sleep_s"):
         time.sleep(event["sleep_s"])
     del ballast
+    spin_until = time.process_time() + event.get("spin_s", 0)
+    while time.process_time() < spin_until:
+        pass
     if event.get("raise"):
         raise ValueError(event["raise"])
     if "exit" in event:
