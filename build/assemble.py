@@ -152,25 +152,30 @@ def standin_files(package: Package) -> Files:
     return result
 
 
+def extension_path(module: str) -> Path:
+    """The file that this interpreter imports an extension module from."""
+    if "." in module:
+        top = importlib.util.find_spec(module.partition(".")[0])
+        if top is None or not top.submodule_search_locations:
+            raise forms.BuildError(f"{module} is not installed in this environment.")
+        base = Path(next(iter(top.submodule_search_locations))).parent
+    else:
+        base = Path(str(sysconfig.get_path("stdlib"))) / "lib-dynload"
+    relative = Path(*module.split("."))
+    for end in (suffix(), ".abi3.so"):
+        path = base / relative.with_name(relative.name + end)
+        if path.exists():
+            return path
+    raise forms.BuildError(f"{module} has no extension file below {base}.")
+
+
 def extension_files(package: Package) -> Files:
-    """Extension modules, found where this interpreter imports them from."""
+    """Extension modules that the package uses."""
     result: Files = {}
     for extension in package.extensions():
-        parent, _, _ = extension.module.rpartition(".")
-        if parent:
-            top = importlib.util.find_spec(extension.module.partition(".")[0])
-            if top is None or not top.submodule_search_locations:
-                raise forms.BuildError(f"{extension.module} is not installed in this environment.")
-            base = Path(next(iter(top.submodule_search_locations))).parent
-        else:
-            base = Path(str(sysconfig.get_path("stdlib"))) / "lib-dynload"
-        relative = Path(*extension.module.split("."))
-        candidates = [base / relative.with_name(relative.name + end) for end in (suffix(), ".abi3.so")]
-        found = next((path for path in candidates if path.exists()), None)
-        if found is None:
-            raise forms.BuildError(f"{extension.module} has no extension file below {base}.")
-        name = f"{contents.LIB}/{relative.parent / found.name}"
-        result[name] = File(stripped(found), "extension", extension.why)
+        path = extension_path(extension.module)
+        name = f"{contents.LIB}/{Path(*extension.module.split('.')).parent / path.name}"
+        result[name] = File(stripped(path), "extension", extension.why)
     return result
 
 
@@ -224,5 +229,20 @@ def library_files(files: Files, origin: Path) -> Files:
     result: Files = {}
     for name, path in found.items():
         why = contents.LIBRARIES.get(name, "the dynamic loader")
-        result[f"{contents.LIB}/{name}"] = File(stripped(path), "library", why, 0o755 if name == loader else 0o644)
+        data = stripped(path)
+        if name == loader:
+            data = without_preloads(data)
+        result[f"{contents.LIB}/{name}"] = File(data, "library", why, 0o755 if name == loader else 0o644)
     return result
+
+
+def without_preloads(loader: bytes) -> bytes:
+    """The dynamic loader without the path of the file that names libraries for every process of the image.
+
+    There is no option for that; an empty path is looked up and not found. Images that preload an allocator into
+    everything exist, and their library is made for another libc.
+    """
+    path = b"\0/etc/ld.so.preload\0"
+    if loader.count(path) != 1:
+        raise forms.BuildError("the dynamic loader does not hold the path /etc/ld.so.preload exactly once.")
+    return loader.replace(path, bytes(len(path)))

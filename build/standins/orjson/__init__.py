@@ -55,6 +55,7 @@ def _install():
 _installed = _install()
 try:
     from .orjson import *  # noqa: F403
+    from .orjson import __version__  # noqa: F401
 finally:
     for _name in _installed:
         del sys.modules[_name]
