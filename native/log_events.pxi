@@ -11,7 +11,7 @@ cdef extern from *:
             thimble_block first = thimble_load(at), second = thimble_load(at + 1), third = thimble_load(at + 2);
             thimble_block more = (thimble_block)(first == 'm') & (thimble_block)(second == 'o') & (thimble_block)(third == 'r');
             thimble_block kill = (thimble_block)(first == ':') & (thimble_block)(second == ' ') & (thimble_block)(third == 'k');
-            if (thimble_any(more | kill))
+            if (thimble_first(more | kill) < 16)
                 return 1;
             at += 16;
         }
