@@ -82,6 +82,13 @@ class Group:
         moves = "".join(f"echo $$ > {folder}/cgroup.procs; " for folder in self._folders)
         return subprocess.Popen(["/bin/sh", "-c", f'{moves}exec "$@"', "sh", *command], env=environment)
 
+    def waiting(self, command: list[str]) -> list[str]:
+        """The command for a start inside the group at a chosen moment: a shell moves itself in, waits for a line on its
+        standard input, then becomes the command.
+        """
+        moves = "".join(f"echo $$ > {folder}/cgroup.procs; " for folder in self._folders)
+        return ["/bin/sh", "-c", f'{moves}read -r go; exec "$@" < /dev/null', "sh", *command]
+
     def cpu_seconds(self) -> float:
         """CPU used in the group so far, ended processes included, in seconds."""
         if self._is_v2:
