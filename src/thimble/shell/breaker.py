@@ -1,0 +1,73 @@
+"""The circuit breaker of one destination: when it fails, stop paying for it, and look again from time to time.
+
+States. CLOSED: requests go out. OPEN: none does, until the pause is over. Then one probe may go out (PROBING); its
+success closes the breaker, its failure opens it again with twice the pause.
+
+It opens after `FAILURES_TO_OPEN` failures in a row, or at once when a request that got no answer has cost
+`LOST_MS_TO_OPEN` of an invocation: three such requests would cost the customer seconds.
+
+    state     success   failure                lost time        pause over
+    CLOSED    CLOSED    CLOSED, OPEN at the 3rd  OPEN from 1 s    -
+    OPEN      CLOSED    OPEN                   OPEN             one probe: PROBING
+    PROBING   CLOSED    OPEN, pause doubled    OPEN, doubled    -
+
+Knows no clock: monotonic milliseconds are passed in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLOSED: Final = 0
+OPEN: Final = 1
+PROBING: Final = 2
+
+FAILURES_TO_OPEN: Final = 3
+LOST_MS_TO_OPEN: Final = 1_000
+PAUSE_MIN_MS: Final = 5_000
+PAUSE_MAX_MS: Final = 300_000
+
+
+class Breaker:
+    """Decides whether a destination may be asked."""
+
+    def __init__(self) -> None:
+        self.state = CLOSED
+        self._failures = 0
+        self._pause_ms = PAUSE_MIN_MS
+        self._probe_at_ms = 0
+
+    def may_probe(self, now_ms: int) -> bool:
+        """Whether the pause is over. Whoever sends the probe calls `begin_probe`."""
+        return self.state == OPEN and now_ms >= self._probe_at_ms
+
+    def begin_probe(self) -> None:
+        assert self.state == OPEN, "a probe of a destination that is not closed off"
+        self.state = PROBING
+
+    def on_success(self) -> None:
+        """The destination answered, be it with a refusal of the payload: it lives."""
+        self.state = CLOSED
+        self._failures = 0
+        self._pause_ms = PAUSE_MIN_MS
+
+    def on_failure(self, now_ms: int) -> bool:
+        """A request failed for good. Returns whether the breaker opens now, having been closed."""
+        self._failures += 1
+        if self.state == CLOSED and self._failures < FAILURES_TO_OPEN:
+            return False
+        return self._open(now_ms)
+
+    def on_lost_time(self, lost_ms: int, now_ms: int) -> bool:
+        """A request was given up after `lost_ms` without an answer. Returns as `on_failure`."""
+        if self.state == CLOSED and lost_ms < LOST_MS_TO_OPEN:
+            return False
+        return self._open(now_ms)
+
+    def _open(self, now_ms: int) -> bool:
+        was_closed = self.state == CLOSED
+        if self.state == PROBING:
+            self._pause_ms = min(self._pause_ms * 2, PAUSE_MAX_MS)
+        self.state = OPEN
+        self._probe_at_ms = now_ms + self._pause_ms
+        return was_closed
