@@ -19,6 +19,15 @@ ORPHAN_LINES_MAX: Final = 1000
 ORPHAN_BYTES_MAX: Final = 1024 * 1024
 """Lines that wait for an invocation to belong to. The oldest goes out with `request_id: null`."""
 
+TELEMETRY_FRAGMENT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Half a record that waits for its other half. A body is at most twice the subscription's `maxBytes` and metadata."""
+
+TELEMETRY_FRAGMENT_AGE_MS_MAX: Final = 1_000
+"""How long it waits: both halves come back to back. Then what there is of a text is sent, anything else is counted."""
+
+RUNTIME_DURATIONS_MAX: Final = 64
+"""Invocations whose runtime duration waits for their report: on-demand there is one; the oldest is forgotten."""
+
 # --- sending ------------------------------------------------------------------------------------------------------
 
 RETRY_BYTES_MAX: Final = 10 * 1024 * 1024

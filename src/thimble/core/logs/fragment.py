@@ -18,12 +18,6 @@ import orjson
 
 from thimble.core.codec.json_bounds import object_end
 
-FRAGMENT_BYTES_MAX: Final = 4 * 1024 * 1024
-"""A larger fragment is not kept: a body is at most twice `maxBytes` (1 MiB) and some metadata."""
-
-FRAGMENT_AGE_MS_MAX: Final = 1000
-"""Both halves come back to back; what waits longer waits for nothing."""
-
 _RECORD_KEY: Final = b'"record":'
 _FRAMING: Final = b"}]"
 _EVENT_START: Final = b'{"time":'

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 DROP_MALFORMED: Final = "malformed_event"
 """A piece of a body that is no JSON object with time, type and record."""
 
-_RUNTIME_DURATIONS_MAX: Final = 64
-"""Invocations whose runtime duration waits for their report; on-demand there is one, the rest never reported."""
-
 _RESCANNED_BODIES_MAX: Final = 16
 """How often, in lengths of the body, the search for the next readable event may go over what it saw before."""
 
@@ -258,14 +255,14 @@ class LogProcessor:
         )
 
     def _remember_runtime(self, request_id: str, runtime_ms: float) -> None:
-        if len(self._runtime_ms) >= _RUNTIME_DURATIONS_MAX:
+        if len(self._runtime_ms) >= limits.RUNTIME_DURATIONS_MAX:
             for oldest in self._runtime_ms:
                 del self._runtime_ms[oldest]
                 break
         self._runtime_ms[request_id] = runtime_ms
 
     def _is_fresh(self, now_ms: int) -> bool:
-        return now_ms - self._fragment_ms <= fragments.FRAGMENT_AGE_MS_MAX
+        return now_ms - self._fragment_ms <= limits.TELEMETRY_FRAGMENT_AGE_MS_MAX
 
     def _hold_fragment(self, body: bytes, raw: bytes, start: int, now_ms: int) -> None:
         """Keep the last event of a body, which cannot be read, for the next body."""
@@ -276,7 +273,7 @@ class LogProcessor:
             found = raw.rfind(envelope) if envelope else -1
             if found >= 0:
                 cut = raw[found:]
-        if len(cut) > fragments.FRAGMENT_BYTES_MAX:
+        if len(cut) > limits.TELEMETRY_FRAGMENT_BYTES_MAX:
             self._give_up(cut, [])
             return
         self._fragment = cut
