@@ -209,14 +209,14 @@ def exclusive_ports(folder: Path) -> Iterator[None]:
         yield
 
 
-def wait_for_ports(ports: Sequence[int] = PORTS, limit_s: float = 5.0) -> None:
-    """Wait until every port can be bound again.
+def wait_for_ports(ports: Sequence[int] | None = None, limit_s: float = 5.0) -> None:
+    """Wait until every port (by default the extension's own) can be bound again.
 
     Raises:
         TimeoutError: One is still taken after `limit_s`; it is named.
     """
     limit = time.monotonic() + limit_s
-    for port in ports:
+    for port in PORTS if ports is None else ports:
         while not _is_bindable(port):
             if time.monotonic() > limit:
                 raise TimeoutError(f"port {port} is still taken after {limit_s} s")

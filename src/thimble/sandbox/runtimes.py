@@ -10,7 +10,8 @@ from typing import Any
 
 from thimble.sandbox.spec import FunctionSpec
 
-NODE_CLIENT = Path("aws-lambda-ric/bin/index.mjs")
+NODE_CLIENTS = (Path("aws-lambda-ric/index.mjs"), Path("aws-lambda-ric/bin/index.mjs"))
+"""Entry of the runtime interface client, version 4 and later, and before."""
 
 
 class RuntimeMissing(RuntimeError):
@@ -51,8 +52,8 @@ def node_function(
     program = node or shutil.which("node")
     if program is None:
         raise RuntimeMissing("Node.js is not installed: no `node` on PATH.")
-    folder = node_modules or find_node_modules(root)
-    if folder is None or not (folder / NODE_CLIENT).is_file():
+    client = node_client(node_modules) if node_modules else find_node_client(root)
+    if client is None:
         raise RuntimeMissing(
             f"Node's runtime interface client is missing: run `npm install aws-lambda-ric` in {root}, or name its"
             " node_modules folder."
@@ -60,15 +61,22 @@ def node_function(
     if "runtime" not in fields:
         text = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
         fields["runtime"] = f"nodejs{text.strip().lstrip('v').split('.')[0]}.x"
-    command = [program, os.fspath(folder.resolve() / NODE_CLIENT), handler]
+    fields.setdefault("has_log_descriptor", True)
+    command = [program, os.fspath(client), handler]
     return FunctionSpec(bootstrap=command, root=root.resolve(), handler=handler, **fields)
 
 
-def find_node_modules(start: Path) -> Path | None:
-    """The nearest `node_modules` upwards from `start` that holds the runtime interface client."""
+def node_client(node_modules: Path) -> Path | None:
+    """The runtime interface client's entry in one `node_modules` folder, or None."""
+    return next((node_modules.resolve() / name for name in NODE_CLIENTS if (node_modules / name).is_file()), None)
+
+
+def find_node_client(start: Path) -> Path | None:
+    """The nearest client upwards from `start`."""
     for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / "node_modules" / NODE_CLIENT).is_file():
-            return folder / "node_modules"
+        client = node_client(folder / "node_modules")
+        if client is not None:
+            return client
     return None
 
 

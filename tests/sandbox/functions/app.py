@@ -34,4 +34,10 @@ def handler(event, context):
         subprocess.Popen([sys.executable, "-c", event["daemon"]], start_new_session=True,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return {"event": event, "request_id": context.aws_request_id, "deadline_ms": context.get_remaining_time_in_millis(),
-            "env": dict(os.environ) if event.get("env") else None, "pid": os.getpid()}
+            "env": dict(os.environ) if event.get("env") else None, "pid": os.getpid(),
+            "context": describe(context) if event.get("context") else None}
+
+
+def describe(context):
+    return {"trace": os.environ.get("_X_AMZN_TRACE_ID"), "custom": context.client_context.custom,
+            "identity": context.identity.cognito_identity_id, "arn": context.invoked_function_arn}
