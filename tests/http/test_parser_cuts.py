@@ -39,7 +39,9 @@ def near_limits() -> list[bytes]:
         chunked = line + b"transfer-encoding: chunked\r\n\r\n"
         found.append(chunked + b"1;" + b"x" * (CHUNK_LINE_BYTES_MAX + excess - 2) + b"\r\na\r\n0\r\n\r\n")
         found.append(chunked + b"0\r\nt: " + b"x" * (TRAILER_BYTES_MAX + excess - 5) + b"\r\n\r\n")
-        found.append(chunked + b"0\r\n" + b"t: 12345\r\n" * (TRAILER_BYTES_MAX // 10) + b"x" * (4 + excess) + b"\r\n\r\n")
+        found.append(
+            chunked + b"0\r\n" + b"t: 12345\r\n" * (TRAILER_BYTES_MAX // 10) + b"x" * (4 + excess) + b"\r\n\r\n"
+        )
         found.append(head[:-10] + b"\n" + head[-9:] + b"\r\n\r\n")
     return found
 

@@ -72,8 +72,8 @@ def test_thousands_of_messages_in_one_buffer_are_read_in_order() -> None:
 
 
 def test_a_body_of_many_small_chunks_in_one_buffer_is_put_together() -> None:
-    data = CHUNKED + b"2\r\nab\r\n" * 100_000 + b"0\r\n\r\n"
-    assert bodies(data) == [b"ab" * 100_000]
+    data = CHUNKED + b"2\r\nab\r\n" * 20_000 + b"0\r\n\r\n"
+    assert bodies(data) == [b"ab" * 20_000]
 
 
 def test_a_parser_that_gave_a_body_holds_none_of_it() -> None:
