@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..reactor.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ReactorError
+from ..reactor.errors import ConnectionFailed, DeadlinePassed, ReactorError
 from ..reactor.loop import Loop
-from ..reactor.resolver import Resolver
-from ..reactor.streams import RECEIVE_BYTES, ByteStream, connect
+from ..reactor.streams import RECEIVE_BYTES, ByteStream
 from ..reactor.tls import TlsContext
+from .connector import Connector
 from .messages import Response, Target
 from .parser import Head, MessageParser, ProtocolError
+from .proxy import ProxyRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,6 @@ CONNECTIONS_MAX: Final = 8
 
 RESPONSE_BYTES_MAX: Final = 1024 * 1024
 """Body bytes kept of an answer; the rest is read and thrown away."""
-
-CONNECT_TIMEOUT_MS: Final = 5_000
-"""For the name, the connection and the TLS handshake together."""
 
 JOINED_BYTES_MAX: Final = 16_384
 """A body up to here is sent together with its head: one packet less, one small copy more."""
@@ -74,16 +72,14 @@ class _Exchange:
 class Client:
     """Sends requests over connections that it keeps until `close`."""
 
-    def __init__(self, loop: Loop, make_tls: Callable[[], TlsContext]) -> None:
+    def __init__(self, loop: Loop, make_tls: Callable[[], TlsContext], rules: ProxyRules | None = None) -> None:
         """Make a client without connections.
 
         Args:
             make_tls: Makes the TLS context at its first use.
+            rules: Which requests go through a proxy; none when missing.
         """
-        self._loop = loop
-        self._make_tls = make_tls
-        self._tls: TlsContext | None = None
-        self._resolver = Resolver(loop)
+        self._connector = Connector(loop, make_tls, rules)
         self._idle: list[_Idle] = []
 
     async def request(self, request: OutgoingRequest, deadline_ns: int) -> Response:
@@ -102,7 +98,8 @@ class Client:
                 if exchange.saw_answer:
                     raise
                 # The server may close an idle connection at any time: a new one decides.
-        return await self._exchange(await self._open(request.target, deadline_ns), request, _Exchange(), deadline_ns)
+        stream = await self._connector.open(request.target, deadline_ns)
+        return await self._exchange(stream, request, _Exchange(), deadline_ns)
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -116,26 +113,6 @@ class Client:
                 del self._idle[index]
                 return idle.stream
         return None
-
-    async def _open(self, target: Target, deadline_ns: int) -> ByteStream:
-        connect_ns = min(deadline_ns, self._loop.deadline_in_ms(CONNECT_TIMEOUT_MS))
-        last: ReactorError = NameNotResolved(f"{target.host}: no address")
-        addresses = await self._resolver.resolve(target.host, target.port, connect_ns)
-        for index, (family, address) in enumerate(addresses):
-            # Each address gets its share of the time left: one that answers nothing must not cost us the others.
-            now_ns = self._loop.now_ns()
-            share_ns = now_ns + max(connect_ns - now_ns, 0) // (len(addresses) - index)
-            try:
-                stream: ByteStream = await connect(self._loop, family, address, target.port, max(share_ns, 1))
-            except (ConnectionFailed, DeadlinePassed) as error:
-                last = error
-                continue
-            if not target.is_tls:
-                return stream
-            if self._tls is None:
-                self._tls = self._make_tls()
-            return await self._tls.wrap(stream, target.host, connect_ns)
-        raise last
 
     async def _exchange(
         self, stream: ByteStream, request: OutgoingRequest, exchange: _Exchange, deadline_ns: int

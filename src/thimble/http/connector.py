@@ -1,0 +1,111 @@
+"""From a target to an open stream: name, address, proxy, TLS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..reactor.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ReactorError
+from ..reactor.loop import Loop
+from ..reactor.resolver import Resolver
+from ..reactor.streams import ByteStream, connect
+from ..reactor.tls import TlsContext
+from .messages import Target
+from .parser import HEAD_BYTES_MAX, MessageParser, ProtocolError
+from .proxy import Proxy, ProxyRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONNECT_TIMEOUT_MS: Final = 5_000
+"""For the name, the connection, the proxy's answer and the TLS handshake together."""
+
+
+class ProxyFailed(ConnectionFailed):
+    """The proxy cannot be reached, or opens no tunnel."""
+
+
+class Connector:
+    """Opens connections.
+
+    Args:
+        make_tls: Makes the TLS context at its first use.
+        rules: Which requests go through a proxy; None for none.
+    """
+
+    def __init__(self, loop: Loop, make_tls: Callable[[], TlsContext], rules: ProxyRules | None) -> None:
+        self._loop = loop
+        self._make_tls = make_tls
+        self._rules = rules
+        self._tls: TlsContext | None = None
+        self._resolver = Resolver(loop)
+
+    async def open(self, target: Target, deadline_ns: int) -> ByteStream:
+        """Open a stream on which a request to `target` can be sent.
+
+        Raises:
+            DeadlinePassed: It took too long.
+            ConnectionFailed: It could not be made; the subclasses say why.
+        """
+        deadline_ns = min(deadline_ns, self._loop.deadline_in_ms(CONNECT_TIMEOUT_MS))
+        proxy = self._rules.proxy_for(target) if self._rules is not None else None
+        if proxy is None:
+            stream = await self._reach(target.host, target.port, deadline_ns)
+        else:
+            stream = await self._tunnel(proxy, target, deadline_ns)
+        return await self._shake_hands(stream, target.host, deadline_ns) if target.is_tls else stream
+
+    async def _shake_hands(self, stream: ByteStream, host: str, deadline_ns: int) -> ByteStream:
+        if self._tls is None:
+            try:
+                self._tls = self._make_tls()
+            except ReactorError:
+                stream.close()
+                raise
+        return await self._tls.wrap(stream, host, deadline_ns)
+
+    async def _reach(self, host: str, port: int, deadline_ns: int) -> ByteStream:
+        last: ReactorError = NameNotResolved(f"{host}: no address")
+        addresses = await self._resolver.resolve(host, port, deadline_ns)
+        for index, (family, address) in enumerate(addresses):
+            # Each address gets its share of the time left: one that answers nothing must not cost us the others.
+            now_ns = self._loop.now_ns()
+            share_ns = now_ns + max(deadline_ns - now_ns, 0) // (len(addresses) - index)
+            try:
+                return await connect(self._loop, family, address, port, max(share_ns, 1))
+            except (ConnectionFailed, DeadlinePassed) as error:
+                last = error
+        raise last
+
+    async def _tunnel(self, proxy: Proxy, target: Target, deadline_ns: int) -> ByteStream:
+        try:
+            stream = await self._reach(proxy.host, proxy.port, deadline_ns)
+        except ReactorError as error:
+            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} cannot be reached: {error}") from None
+        try:
+            if proxy.is_tls:
+                stream = await self._shake_hands(stream, proxy.host, deadline_ns)
+            await stream.send(proxy.connect_request(target), deadline_ns)
+            status = await self._read_status(stream, deadline_ns)
+        except ProtocolError as error:
+            stream.close()
+            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} does not speak HTTP: {error}") from None
+        except BaseException:
+            stream.close()
+            raise
+        if not 200 <= status < 300:
+            stream.close()
+            reason = "asks for credentials" if status == 407 else "opens no tunnel"
+            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} {reason} (status {status})")
+        return stream
+
+    async def _read_status(self, stream: ByteStream, deadline_ns: int) -> int:
+        """The status of the proxy's answer; after a 2xx the tunnel begins with the next byte. RFC 9110, 9.3.6."""
+        parser = MessageParser(False)
+        while True:
+            data = await stream.receive(HEAD_BYTES_MAX, deadline_ns)
+            if not data:
+                raise ProxyFailed("the proxy closed the connection without an answer")
+            parser.feed(data)
+            head = parser.next_head(True)
+            if head is not None and head.status >= 200:
+                return head.status
