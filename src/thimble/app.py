@@ -23,6 +23,7 @@ from thimble.core.logs.processor import LogProcessor
 from thimble.core.tags import static_tags, tag_text
 from thimble.http.client import Client
 from thimble.http.messages import parse_url
+from thimble.http.proxy import ProxyRules, parse_proxy
 from thimble.http.server import Handler, HttpServer
 from thimble.reactor.loop import Loop, Task
 from thimble.reactor.tls import TlsContext
@@ -71,6 +72,18 @@ def ca_directory() -> str:
     """The bundle's own roots, or the system's when we are not frozen."""
     base: str = getattr(sys, "_MEIPASS", "")
     return base + "/ca" if base else SYSTEM_CA_DIRECTORY
+
+
+def proxy_rules(settings: Settings, log: Log) -> ProxyRules | None:
+    """The proxy of all traffic to Datadog, if there is one."""
+    if not settings.proxy_https:
+        return None
+    try:
+        proxy = parse_proxy(settings.proxy_https)
+    except ValueError as error:
+        log.error(f"EXTENSION | DD_PROXY_HTTPS: {error}. Going direct.")
+        return None
+    return ProxyRules(proxy, [*settings.no_proxy, *settings.proxy_no_proxy])
 
 
 def run(handover: Any) -> int:
@@ -122,7 +135,7 @@ class App:
         sinks: list[Sink] = [LogsSink(parse_url(logs_url(settings)), self.processor, self.aggregator)]
         self.flusher = Flusher(
             self.loop,
-            Client(self.loop, self._make_tls),
+            Client(self.loop, self._make_tls, proxy_rules(settings, log)),
             sinks,
             self._api_key,
             settings.flush_timeout_s * 1000,
@@ -173,6 +186,8 @@ class App:
         return TlsContext(ca_directory(), settings.tls_cert_file, not settings.skip_ssl_validation)
 
     def _on_task_error(self, task: Task) -> None:
+        for server in self.servers:
+            server.check()
         self._report_defect(task.name, task.error)
 
     def _on_defect(self, name: str, error: Exception) -> None:

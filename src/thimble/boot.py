@@ -54,6 +54,8 @@ class Handover:
         self.is_next_pending = False
         """Whether a `/next` was sent on `connection` whose answer nobody has read."""
         self.is_managed = False
+        self.is_over = False
+        """SHUTDOWN was received: there is no event to come, so a broken stage 1 leaves nothing to go on with."""
 
 
 class ApiError(Exception):
@@ -285,6 +287,8 @@ def idle(handover, api):
 
     Ends the process: 0 after SHUTDOWN, 1 when `/next` itself fails.
     """
+    if handover.is_over:
+        posix._exit(1)
     close_all_but(handover.connection)
     failures = 0
     while failures < 3:

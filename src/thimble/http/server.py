@@ -68,6 +68,7 @@ class HttpServer:
         self._connections: list[_Connection] = []
         self._one_ended = Signal()
         self._is_stopping = False
+        self._arriving: SocketStream | None = None
         self._acceptor = loop.spawn(self._accept(), f"{name} listener")
 
     async def _accept(self) -> None:
@@ -76,12 +77,14 @@ class HttpServer:
                 stream = await self._listener.accept()
             except ReactorError:
                 return
+            self._arriving = stream
             if not await self._make_room():
                 stream.close()
                 return
             connection = _Connection(self._loop, stream, self._handler, self)
             self._connections.append(connection)
             connection.task = self._loop.spawn(connection.serve(), f"{self._name} connection")
+            self._arriving = None
 
     async def _make_room(self) -> bool:
         """Forget connections that are over, and wait until there are fewer than `CONNECTIONS_MAX`; False at `stop`."""
@@ -101,6 +104,15 @@ class HttpServer:
     def tell_end(self) -> None:
         """A connection is closed."""
         self._loop.set_signal(self._one_ended)
+
+    def check(self) -> None:
+        """After a defect: end what nobody serves any more, since a client must not wait for an answer in vain."""
+        for connection in self._connections:
+            connection.abort_if_broken()
+        if self._acceptor.is_done:
+            if self._arriving is not None:
+                self._arriving.abort()
+            self._listener.close()
 
     def tell_defect(self, error: Exception) -> None:
         """A handler raised what it must not."""
@@ -141,6 +153,10 @@ class _Connection:
     @property
     def is_over(self) -> bool:
         return self.task is not None and self.task.is_done
+
+    def abort_if_broken(self) -> None:
+        if self.task is not None and self.task.error is not None:
+            self._stream.abort()
 
     async def join(self, deadline_ns: int) -> bool:
         return self.task is None or await self._loop.join(self.task, deadline_ns)

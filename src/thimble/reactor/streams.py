@@ -18,6 +18,7 @@ RUSH_BYTES: Final = 1_048_576
 
 MSG_NOSIGNAL: Final = 0x4000
 SHUT_WR: Final = 1
+SHUT_RDWR: Final = 2
 ECONNABORTED: Final = 103
 ECONNREFUSED: Final = 111
 EINPROGRESS: Final = 115
@@ -106,6 +107,13 @@ class SocketStream(ByteStream):
         """Tell the peer that nothing will follow; it may go on sending."""
         try:
             self._socket.shutdown(SHUT_WR)
+        except OSError:
+            return  # it is gone already
+
+    def abort(self) -> None:
+        """Let the peer see the end at once, without touching the loop: for an owner that broke."""
+        try:
+            self._socket.shutdown(SHUT_RDWR)
         except OSError:
             return  # it is gone already
 

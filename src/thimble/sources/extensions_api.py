@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from thimble.core.codec.lambda_events import LifecycleEvent, parse_lifecycle_event
+from thimble.core.codec.lambda_events import SHUTDOWN, LifecycleEvent, parse_lifecycle_event
 from thimble.core.errors import PeerError
 from thimble.http.messages import Response
 from thimble.http.parser import MessageParser, ProtocolError
@@ -74,14 +74,18 @@ class ExtensionsApi:
             if response.status < 200 or response.status >= 300:
                 text = response.body[:200].decode("utf-8", "replace").strip()
                 raise NextFailed(f"/next was answered with status {response.status}: {text}")
-            return parse_lifecycle_event(response.body)
+            event = parse_lifecycle_event(response.body)
+            self._handover.is_over = event.kind == SHUTDOWN
+            return event
 
     async def _ask(self) -> None:
         stream = self._stream
         if stream is None:
             stream = await self._open()
-        self._handover.is_next_pending = True
+        self._hide_connection()
         await stream.send(self._request, NO_DEADLINE)
+        self._handover.connection = stream.socket
+        self._handover.is_next_pending = True
 
     async def _open(self) -> SocketStream:
         deadline_ns = self._loop.deadline_in_ms(CONNECT_TIMEOUT_MS)
@@ -110,19 +114,24 @@ class ExtensionsApi:
                     break
             data = await stream.receive(RECEIVE_BYTES, NO_DEADLINE)
             if data:
+                self._hide_connection()
                 parser.feed(data)
             elif head is None:
                 raise ConnectionFailed("the connection ended before an answer")
             else:
                 parser.end_of_stream()
-        self._handover.is_next_pending = False
+        self._handover.connection = stream.socket
         if not head.keeps_alive:
             self._drop_connection()
         return Response(head, b"".join(pieces))
+
+    def _hide_connection(self) -> None:
+        """Inside a request or an answer stage 0 could not go on here: should we break now, it asks on a new one."""
+        self._handover.connection = None
+        self._handover.is_next_pending = False
 
     def _drop_connection(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        self._handover.connection = None
-        self._handover.is_next_pending = False
+        self._hide_connection()
