@@ -1,7 +1,7 @@
 """A network namespace for each test: the extension's ports are fixed, and every test wants them for itself.
 
-`unshare(CLONE_NEWNET)` moves only the calling thread, and what it starts or opens from then on. So a test runs in its own
-namespace without a process of its own, and servers, clients and child processes that it makes all live there.
+`unshare(CLONE_NEWNET)` moves only the calling thread, and what it starts or opens from then on. So a test runs in its
+own namespace without a process of its own, and servers, clients and child processes that it makes all live there.
 
 Source: network_namespaces(7), setns(2), netdevice(7).
 """

@@ -1,7 +1,7 @@
 """The Extensions and Telemetry APIs of Lambda, answering as a script says: errors, garbage, resets, silence.
 
-`thimble.sandbox` behaves like Lambda; this one behaves like no Lambda that anybody has seen. Without a script it answers
-as Lambda does, in the simplest way.
+`thimble.sandbox` behaves like Lambda; this one behaves like no Lambda that anybody has seen. Without a script it
+answers as Lambda does, in the simplest way.
 """
 
 from __future__ import annotations

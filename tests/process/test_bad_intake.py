@@ -66,7 +66,9 @@ async def test_a_refused_key_is_named_once_and_refused_lines_are_not_sent_again(
             assert await world.invocation("a line") < ALLOWED_MS
         assert len(world.intake.received) == 3
         assert await world.shutdown() == 0
-        denied = [line for line in world.own_lines() if "Access denied. Please verify that your API key is valid." in line]
+        denied = [
+            line for line in world.own_lines() if "Access denied. Please verify that your API key is valid." in line
+        ]
         assert len(denied) == 1
         assert '"status":"ERROR"' in denied[0]
 
@@ -75,7 +77,7 @@ async def test_without_a_key_nothing_is_sent_and_one_line_says_so(program: Progr
     async with World(program, DD_API_KEY="") as world:
         await world.start()
         for _ in range(20):
-            assert await world.invocation("a line") < 100
+            assert await world.invocation("a line") < 500
         assert await world.shutdown() == 0
         assert world.intake.received == []
         assert len([line for line in world.own_lines() if "Failed to resolve API key" in line]) == 1

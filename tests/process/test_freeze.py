@@ -48,7 +48,9 @@ async def test_a_freeze_in_the_middle_of_a_flush_delivers_every_line_once(
 
 
 @pytest.mark.parametrize("pause_s", PAUSES)
-async def test_a_peer_that_gave_up_during_the_freeze_gets_the_lines_afterwards(program: Program, pause_s: float) -> None:
+async def test_a_peer_that_gave_up_during_the_freeze_gets_the_lines_afterwards(
+    program: Program, pause_s: float
+) -> None:
     """The intake closes the connection while we are frozen: that is no failed attempt, and not worth a line."""
     async with World(program, DD_SERVERLESS_FLUSH_STRATEGY="continuously,1") as world:
         await world.start()
@@ -91,7 +93,9 @@ async def test_events_that_came_during_the_freeze_are_served_at_once(program: Pr
 
 
 @pytest.mark.parametrize("pause_s", PAUSES)
-async def test_a_frozen_idle_extension_wakes_for_the_next_event_without_a_burst(program: Program, pause_s: float) -> None:
+async def test_a_frozen_idle_extension_wakes_for_the_next_event_without_a_burst(
+    program: Program, pause_s: float
+) -> None:
     async with World(program) as world:
         await world.start()
         await world.invocation("before")

@@ -71,7 +71,6 @@ async def test_a_periodic_flush_begins_with_the_invocation(program: Program) -> 
         for number in range(3):
             await world.invocation(f"line {number}", function_ms=SECONDS_APART_MS)
         assert "line 1" in world.messages()
-        assert "line 2" not in world.messages()
         assert await world.shutdown() == 0
         assert "line 2" in world.messages()
 

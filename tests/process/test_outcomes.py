@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import time
 
 import pytest
@@ -11,8 +12,12 @@ import pytest
 from . import events, local_http
 from .extension import Program
 from .scripted_lambda import CLOSE, IDENTIFIER, NEXT, REGISTER, RESET, TELEMETRY, reply
-from .world import World
+from .world import FUNCTION_MS, World
 
+PROMPT_MS = 100
+"""An invocation of 20 ms ends in less."""
+BUSY_MACHINE_MS = 500
+"""What one of many may need when others keep the machine busy; a wait for telemetry would take longer still."""
 GARBAGE = b"\x16\x03\x01\x00\xff garbage\r\n\r\n\r\n\r\n"
 WITH_ID = {"Lambda-Extension-Identifier": IDENTIFIER}
 DENIED = b'{"errorType":"Extension.UnknownExtensionIdentifier","errorMessage":"Unknown extension"}'
@@ -74,7 +79,9 @@ async def test_answers_in_small_pieces_and_in_chunks_are_understood(program: Pro
     body = json.dumps(events.shutdown("SandboxTerminated")).encode()
     pieces = b"".join(b"%x\r\n%b\r\n" % (len(body[at : at + 7]), body[at : at + 7]) for at in range(0, len(body), 7))
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
-    chunked_id = b"HTTP/1.1 200 OK\r\nlambda-extension-identifier:%b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    chunked_id = (
+        b"HTTP/1.1 200 OK\r\nlambda-extension-identifier:%b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    )
     async with World(program) as world:
         world.api.script(REGISTER, chunked_id % IDENTIFIER.encode())
         world.api.script(NEXT, head + pieces + b"0\r\n\r\n")
@@ -147,7 +154,9 @@ async def test_an_event_that_nobody_knows_is_logged_and_the_next_one_asked_for(
 
 
 @pytest.mark.parametrize("break_off", [RESET, CLOSE, GARBAGE], ids=["reset", "close", "garbage"])
-async def test_a_broken_connection_is_replaced_and_the_event_asked_for_again(program: Program, break_off: bytes) -> None:
+async def test_a_broken_connection_is_replaced_and_the_event_asked_for_again(
+    program: Program, break_off: bytes
+) -> None:
     async with World(program) as world:
         await world.start()
         await world.invocation("before")
@@ -184,10 +193,9 @@ async def test_without_a_subscription_no_invocation_waits_for_telemetry(program:
     async with World(program, has_telemetry=False) as world:
         world.api.script(TELEMETRY, answer, answer)
         await world.start()
-        for _ in range(20):
-            began_s = time.monotonic()
-            await world.invocation()
-            assert time.monotonic() - began_s < 0.1
+        waits = [await world.invocation() for _ in range(20)]
+        assert statistics.median(waits) < PROMPT_MS - FUNCTION_MS
+        assert max(waits) < BUSY_MACHINE_MS
         assert await world.shutdown() == 0
         (line,) = world.own_lines()
         assert "TELEMETRY API | Subscription" in line
@@ -201,10 +209,9 @@ async def test_when_the_runtime_is_never_done_only_the_first_invocation_waits_fo
         began_s = time.monotonic()
         await world.invocation()
         assert time.monotonic() - began_s < 1.0
-        for _ in range(5):
-            began_s = time.monotonic()
-            await world.invocation()
-            assert time.monotonic() - began_s < 0.1
+        waits = [await world.invocation() for _ in range(5)]
+        assert statistics.median(waits) < PROMPT_MS - FUNCTION_MS
+        assert max(waits) < BUSY_MACHINE_MS
         assert await world.shutdown() == 0
 
 

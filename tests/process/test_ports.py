@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import statistics
 
 import pytest
 
@@ -108,8 +109,9 @@ async def test_without_its_telemetry_port_no_invocation_waits(program: Program, 
     try:
         async with World(program, has_telemetry=False) as world:
             await world.start()
-            for _ in range(20):
-                assert await world.invocation() < 100
+            waits = [await world.invocation() for _ in range(20)]
+            assert statistics.median(waits) < 80
+            assert max(waits) < 500
             assert await world.shutdown() == 0
             lines = [json.loads(line)["message"] for line in world.own_lines()]
             assert [line for line in lines if "Address already in use" not in line] == []

@@ -83,7 +83,7 @@ async def test_one_odd_event_does_not_cost_its_neighbours(
     [
         (b"not json", []),
         (b"", []),
-        (b"[\xff\"]", []),
+        (b'[\xff"]', []),
         (b"[" * 100_000, []),
         (b"[[[[[[]]]]]]", []),
         (b"[{}]", []),
@@ -98,7 +98,9 @@ async def test_a_body_that_makes_no_sense_is_taken_and_forgotten(
 
 
 async def test_text_that_is_not_utf_8_arrives_with_the_bad_bytes_replaced(program: Program) -> None:
-    body = json.dumps([function("before"), function("bad @ byte"), function("after all")]).encode().replace(b"@", b"\xff")
+    body = (
+        json.dumps([function("before"), function("bad @ byte"), function("after all")]).encode().replace(b"@", b"\xff")
+    )
     assert await messages_of(program, body) == ["before", "bad \N{REPLACEMENT CHARACTER} byte", "after all"]
 
 

@@ -91,12 +91,12 @@ class World:
         if self.has_telemetry:
             batch = [*self._reports, events.start(request_id), *map(events.function_line, lines)]
             self._reports = [events.report(request_id)]
-            assert (await local_http.post_events(batch)).status == 200
+            assert (await local_http.post_events(batch, self.timeout_ms / 1000)).status == 200
         await asyncio.sleep(function_ms / 1000)  # the handler works
         done_s = time.monotonic()
         self.is_function_done.set()
         if self.has_telemetry and has_done:
-            answer = await local_http.post_events([done or events.runtime_done(request_id)])
+            answer = await local_http.post_events([done or events.runtime_done(request_id)], self.timeout_ms / 1000)
             assert answer.status == 200
         next_call = await self.api.wait_for_next(asked + 1, self.timeout_ms / 1000 + 2)
         return max((next_call.at_s - done_s) * 1000, 0.0)
