@@ -32,7 +32,7 @@ CALL_TIMEOUT_S = 1.0
 BESIDE_EACH_OTHER = 4
 
 forms = import_build_tool("forms")
-STAGE_1 = forms.group_modules() + ["thimble.kernels.log_batch_py"]
+STAGE_1 = [*forms.group_modules(), "thimble.kernels.log_batch_py"]
 
 
 def functions_of(module: str) -> list[str]:

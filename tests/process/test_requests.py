@@ -63,7 +63,7 @@ async def test_the_subscription_follows_the_settings(
 
 
 async def test_a_proxy_for_the_intake_is_not_used_for_the_lambda_apis(program: Program) -> None:
-    proxies = {name: "http://127.0.0.1:1" for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "DD_PROXY_HTTPS")}
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "DD_PROXY_HTTPS"), "http://127.0.0.1:1")
     async with World(program, **proxies) as world:
         await world.start()
         await world.invocation()
