@@ -202,10 +202,13 @@ def is_frozen(module: str) -> bool:
     return bool(_imp.is_frozen(module)) or module.startswith("importlib._bootstrap")
 
 
-def library_files(files: Files, origin: Path) -> Files:
+def library_files(files: Files, origin: Path, own: dict[str, Path]) -> Files:
     """Shared libraries that `files` name, and those that these name, all by allow-list.
 
-    `origin`: a program of this machine whose loader finds libc and its companions.
+    Args:
+        files: What is shipped otherwise.
+        origin: A program of this machine whose loader finds libc and its companions.
+        own: Libraries to take instead of the machine's, by name.
     """
     loader = contents.LOADERS[contents.architecture()]
     found: dict[str, Path] = {loader: elf.find_library(loader, origin)}
@@ -224,7 +227,7 @@ def library_files(files: Files, origin: Path) -> Files:
                     continue
                 if name not in contents.LIBRARIES:
                     raise forms.BuildError(f"{path.name} needs {name}, which is not on the allow-list (contents.py).")
-                found[name] = elf.find_library(name, path)
+                found[name] = own.get(name) or elf.find_library(name, path)
                 waiting.append(found[name])
     result: Files = {}
     for name, path in found.items():

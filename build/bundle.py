@@ -34,9 +34,11 @@ import assemble
 import ca
 import check
 import contents
+import elf
 import forms
 import launcher
 import relink
+import relink_openssl
 
 OUT = forms.ROOT / "out" / "bundle"
 DIST = forms.ROOT / "dist"
@@ -79,6 +81,7 @@ def input_hash(form: str, folder: Path) -> str:
     paths += [*folder.glob("*.so"), launcher.SOURCE, libpython(), *ENTRIES.values()]
     if relink.available():
         paths.append(relink.archive())
+    paths += relink_openssl.archives(assemble.extension_path("_ssl"))
     facts = [form, sys.version, sys.executable, *(f"{tool} {version(tool)}" for tool in TOOLS), hash_files(paths)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
@@ -119,11 +122,22 @@ def interpreter_files(name: str, python: Path, is_relinked: bool, imported: set[
     return files | assemble.standard_files(is_relinked, imported)
 
 
+def own_openssl() -> dict[str, Path]:
+    """OpenSSL linked again, by library name; empty where its archives are missing."""
+    module = assemble.extension_path("_ssl")
+    found = relink_openssl.archives(module)
+    if not found:
+        say("libssl.a is missing (Debian: libssl-dev): OpenSSL stays as it is, 0.4 MB larger")
+        return {}
+    say("linking OpenSSL again from the distribution's objects")
+    return relink_openssl.link(OUT / "openssl", module, found)
+
+
 def layer_files(package: assemble.Package, python: Path, is_relinked: bool) -> assemble.Files:
     """Every file of the layer."""
     files = interpreter_files("layer", python, is_relinked, package.imported)
     files |= package.files() | assemble.standin_files(package) | assemble.extension_files(package)
-    files |= assemble.library_files(files, Path(sys.executable).resolve())
+    files |= assemble.library_files(files, Path(sys.executable).resolve(), own_openssl())
     for name, pem in ca.certifi_roots().items():
         files[f"{contents.CERTIFICATES}/{name}"] = assemble.File(pem, "certificate", "trust root")
     wrapper = (BUILD / contents.WRAPPER).read_bytes()
@@ -166,7 +180,7 @@ def make(form: str, folder: Path, stamp: str) -> None:
     is_relinked = relink.available()
     if is_relinked:
         say("linking libpython again from the distribution's objects")
-        python = relink.link_python(OUT / "python")
+        python = relink.link_python(OUT / "python", elf.find_library("libz.so.1", libpython()))
     else:
         say(f"{relink.archive()} is missing (Debian: python3.11-dev): libpython stays as it is, larger and slower")
         python = libpython()
@@ -174,7 +188,7 @@ def make(form: str, folder: Path, stamp: str) -> None:
     package = assemble.Package(form, folder, ENTRIES["layer"])
     files = layer_files(package, python, is_relinked)
     bare = interpreter_files("bare", python, is_relinked, set())
-    bare |= assemble.library_files(bare, Path(sys.executable).resolve())
+    bare |= assemble.library_files(bare, Path(sys.executable).resolve(), {})
     modules = check.shipped_modules(package, files, is_relinked)
     shipped = {name for names in modules.values() for name in names}
     problems = check.check_imports(package, shipped) + check.check_standard(modules, shipped)

@@ -114,8 +114,8 @@ def frozen_table() -> str:
     return "\n".join(lines) + FROZEN_TAIL
 
 
-def link_python(work: Path) -> Path:
-    """Link libpython into `work`; returns the library."""
+def link_python(work: Path, zlib: Path) -> Path:
+    """Link libpython into `work`, against the zlib at `zlib`; returns the library."""
     work.mkdir(parents=True, exist_ok=True)
     objects = []
     for name, text in (("config", builtin_table()), ("frozen", frozen_table())):
@@ -125,19 +125,6 @@ def link_python(work: Path) -> Path:
         include = sysconfig.get_path("include")
         elf.run(["gcc", "-c", "-O2", "-fPIC", f"-I{include}", str(source), "-o", objects[-1]])
     library = work / contents.LIBPYTHON
-    roots = [f"-Wl,-u,{symbol}" for symbol in ROOTS]
-    elf.run(
-        [
-            "gcc",
-            *LINK_FLAGS,
-            f"-Wl,-soname,{library.name}",
-            "-o",
-            str(library),
-            *objects,
-            *roots,
-            str(archive()),
-            "-lz",
-            "-lm",
-        ]
-    )
+    inputs = [*objects, *(f"-Wl,-u,{symbol}" for symbol in ROOTS), str(archive()), str(zlib), "-lm"]
+    elf.run(["gcc", *LINK_FLAGS, f"-Wl,-soname,{library.name}", "-o", str(library), *inputs])
     return library

@@ -2,8 +2,9 @@
 
     python play.py '{"layer": "dist/layer", "root": "/tmp/x", ...}'
 
-Knows the Lambda APIs and an intake just as far as the tests of the bundle need them, and nothing of the package. The extension is started in an empty root (`root`), with the layer at /opt; without `root` it
-sees the machine's files, with the layer over /opt. Keys of the order, all but `layer` optional:
+Knows the Lambda APIs and an intake just as far as the tests of the bundle need them, and nothing of the package. The
+extension is started in an empty root (`root`), with the layer at /opt; without `root` it sees the machine's files, with
+the layer over /opt. Keys of the order, all but `layer` optional:
 
     root        folder to become /; an empty one is fine
     proc        mount /proc in that root
