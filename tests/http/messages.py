@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -49,7 +50,7 @@ def conversations(is_request: bool) -> st.SearchStrategy[bytes]:
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """`data` in pieces, cut at each of `places` (taken modulo its length)."""
     at = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-    return [data[begin:end] for begin, end in zip(at, at[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(at)]
 
 
 def read(pieces: Iterable[bytes], is_request: bool = True, is_answer_to_head: bool = False) -> list[Event]:

@@ -11,7 +11,7 @@ from tests.http.test_parser_refusals import SMUGGLING
 
 
 def is_left_to_the_handler(error: str, method: object) -> bool:
-    """llhttp knows a list of methods and forms of targets; ours leaves both to the handler, which answers 404 or 405."""
+    """llhttp knows a list of methods and of forms of targets; ours leaves both to the handler: 404 or 405."""
     return " url" in error or method not in METHODS_LLHTTP_KNOWS
 
 
@@ -41,9 +41,9 @@ def compare(data: bytes, is_request: bool) -> tuple[int, str]:
     shared = min(len(ours), len(theirs))
     assert ours[:shared] == theirs[:shared]
     if len(ours) > shared and error not in ("", "upgrade"):
-        line = ours[shared][0]
         what = ours[shared][0][0]  # type: ignore[index]
-        assert is_request and is_left_to_the_handler(error, what), f"we took {what}, llhttp says: {error}"
+        is_explained = is_request and is_left_to_the_handler(error, what)
+        assert is_explained, f"we took {what}, llhttp says: {error}"
     return shared, error
 
 

@@ -143,7 +143,7 @@ def test_right_request_is_taken(data: bytes, body: bytes) -> None:
         (b"HTTP/1.1 2000 OK\r\n\r\n", 502),
         (b"HTTP/1.1 +20 OK\r\n\r\n", 502),
         (b"HTTP/1.1\r\n\r\n", 502),
-        (b"HTTP/1.1 200 O\0K\r\n\r\n", 502),
+        (b"HTTP/1.1 200 O\0K\r\n\r\n", 400),
         (b"HTTP/2 200 OK\r\n\r\n", 505),
         (b"ICY 200 OK\r\n\r\n", 505),
         (b"<html>\r\n\r\n", 502),

@@ -21,7 +21,8 @@ UNTIL_CLOSE: Final = -1
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX_DIGITS: Final = b"0123456789abcdefABCDEF"
-_CONTROLS: Final = bytes(range(9)) + bytes(range(10, 32)) + b"\x7f"
+_CONTROLS: Final = bytes(range(9)) + b"\x0b\x0c" + bytes(range(14, 32)) + b"\x7f"
+"""All but tab, CR and LF."""
 
 
 class ProtocolError(Exception):
@@ -132,11 +133,14 @@ class MessageParser:
             if len(self._buffer) - self._at > HEAD_BYTES_MAX + 3:
                 raise ProtocolError(431, f"head above {HEAD_BYTES_MAX} bytes")
             return None
-        text = self._buffer[self._at : end]
+        raw = self._buffer[self._at : end]
         self._at = end + 4
-        lines = text.split(b"\r\n")
-        if text.count(b"\n") != len(lines) - 1:
+        lines = raw.decode("latin-1").split("\r\n")
+        if raw.count(b"\n") != len(lines) - 1:
             raise _bare_newline()
+        # Checked over the whole head at once: it is what costs.
+        if raw.count(b"\r") != len(lines) - 1 or _has_control(raw):
+            raise ProtocolError(400, "control character in the head")
         if len(lines) - 1 > HEADERS_MAX:
             raise ProtocolError(431, f"more than {HEADERS_MAX} headers")
         head = Head()
@@ -191,7 +195,7 @@ class MessageParser:
                     self._release()
                     return None
                 self._trailer_bytes = min(self._trailer_bytes + len(line) + 2, TRAILER_BYTES_MAX)
-                self.trailers.append(_parse_header(line))
+                self.trailers.append(_parse_header(line.decode("latin-1")))
             else:
                 return None
 
@@ -243,6 +247,8 @@ class MessageParser:
         self._at = end + 2
         if b"\n" in line:
             raise _bare_newline()
+        if b"\r" in line or _has_control(line):
+            raise ProtocolError(400, f"control character in {what}")
         return line
 
     def _refuse_bare_newline(self, size_max: int) -> None:
@@ -260,56 +266,51 @@ def _bare_newline() -> ProtocolError:
     return ProtocolError(400, "line feed without carriage return")
 
 
-def _is_token(text: bytes) -> bool:
-    return len(text) > 0 and not text.translate(None, TOKEN)
-
-
 def _has_control(text: bytes) -> bool:
-    """Whether a value holds what RFC 9110, 5.5 forbids: controls other than tab."""
+    """Whether text holds what RFC 9110, 5.5 forbids: controls other than tab. CR and LF are looked at elsewhere."""
     return len(text.translate(None, _CONTROLS)) != len(text)
 
 
-def _minor_version(text: bytes) -> int:
-    if text == b"HTTP/1.1":
+def _is_token(text: str) -> bool:
+    """RFC 9110, 5.6.2. Nearly every token is of letters, digits and hyphens, which is quick to see."""
+    if not text.isascii():
+        return False
+    return text.replace("-", "").isalnum() or (len(text) > 0 and not text.encode("ascii").translate(None, TOKEN))
+
+
+def _minor_version(text: str) -> int:
+    if text == "HTTP/1.1":
         return 1
-    if text == b"HTTP/1.0":
+    if text == "HTTP/1.0":
         return 0
     raise ProtocolError(505, "not HTTP/1.1")
 
 
-def _parse_request_line(line: bytes, head: Head) -> None:
-    parts = line.split(b" ")
-    if len(parts) != 3 or not _is_token(parts[0]) or not parts[1]:
+def _parse_request_line(line: str, head: Head) -> None:
+    parts = line.split(" ")
+    if len(parts) != 3 or not _is_token(parts[0]) or not parts[1] or "\t" in parts[1]:
         raise ProtocolError(400, "not a request line")
-    if _has_control(parts[1]) or b"\t" in parts[1]:
-        raise ProtocolError(400, "control character in the target")
     head.minor_version = _minor_version(parts[2])
-    head.method = parts[0].decode("latin-1")
-    head.target = parts[1].decode("latin-1")
+    head.method = parts[0]
+    head.target = parts[1]
 
 
-def _parse_status_line(line: bytes, head: Head) -> None:
-    parts = line.split(b" ", 2)
-    code = parts[1] if len(parts) > 1 else b""
-    if len(code) != 3 or not code.isdigit():
+def _parse_status_line(line: str, head: Head) -> None:
+    parts = line.split(" ", 2)
+    code = parts[1] if len(parts) > 1 else ""
+    if len(code) != 3 or not code.isascii() or not code.isdigit():
         raise ProtocolError(502, "not a status line")
-    if len(parts) > 2 and _has_control(parts[2]):
-        raise ProtocolError(502, "control character in the status line")
     head.minor_version = _minor_version(parts[0])
     head.status = int(code)
-    head.reason = parts[2].decode("latin-1") if len(parts) > 2 else ""
+    head.reason = parts[2] if len(parts) > 2 else ""
 
 
-def _parse_header(line: bytes) -> tuple[str, str]:
-    colon = line.find(b":")
-    name = line[:colon] if colon > 0 else b""
+def _parse_header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
     # RFC 9112, 5.1 and 5.2: no space between name and colon, no folded line (which would begin with a space).
-    if not _is_token(name):
+    if not colon or not _is_token(name):
         raise ProtocolError(400, "not a header line")
-    value = line[colon + 1 :].strip(b" \t")
-    if _has_control(value):
-        raise ProtocolError(400, "control character in a header")
-    return name.lower().decode("latin-1"), value.decode("latin-1")
+    return name.lower(), value.strip(" \t")
 
 
 def _settle(head: Head, is_request: bool, is_answer_to_head: bool) -> None:
@@ -355,7 +356,7 @@ def _settle(head: Head, is_request: bool, is_answer_to_head: bool) -> None:
 
 def _parse_chunk_size(line: bytes) -> int:
     """RFC 9112, 7.1: hexadecimal digits, then perhaps extensions, which we skip. No space: peers differ on it."""
-    digits, _, extension = line.partition(b";")
-    if not digits or len(digits) > 15 or digits.translate(None, _HEX_DIGITS) or _has_control(extension):
+    digits = line.partition(b";")[0]
+    if not digits or len(digits) > 15 or digits.translate(None, _HEX_DIGITS):
         raise ProtocolError(400, "not a chunk size")
     return int(digits, 16)
