@@ -170,7 +170,7 @@ def started(
     """Start a program; it is killed at the end of the body if it has not ended by then.
 
     Args:
-        variables: Environment beyond what Lambda sets.
+        variables: Environment beyond what Lambda sets; an empty value unsets.
         cpu_share: Part of one core that it gets.
         prefix: A program that runs it, such as valgrind.
 
@@ -196,7 +196,12 @@ def started(
             command = ["/bin/sh", "-c", 'read -r go; exec "$@" < /dev/null', "sh", *prefix, *program.command]
         output = stack.enter_context(log.open("wb"))
         process = subprocess.Popen(
-            command, env=environment, cwd="/", stdin=subprocess.PIPE, stdout=output, stderr=output
+            command,
+            env={name: value for name, value in environment.items() if value},
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
         )
         time.sleep(SETTLED_S)  # the shell comes to wait for its line: its own start is not counted
         running = Running(process, group, log)

@@ -7,7 +7,6 @@ callgrind, less the same invocation without lines.
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from bench import telemetry_bodies as bodies
 from bench.extension import Program, frozen, pure, started
 from bench.harness import Bench, Measurement
 from bench.intake import IntakeProcess
+from bench.processes import CALLGRIND, callgrind_total
 from bench.scripted_lambda import NEXT, ScriptedLambda, TelemetryPoster
 from bench.warm import PLATFORM_LINES
 
@@ -67,7 +67,9 @@ def flood(program: Program, posts: list[bytes], lines: int, prefix: tuple[str, .
     finally:
         api.close()
     if totals.get("item_count", 0) != lines + PLATFORM_LINES or code != 0:
-        raise RuntimeError(f"{totals.get('item_count', 0)} of {lines + PLATFORM_LINES} entries arrived, exit code {code}")
+        raise RuntimeError(
+            f"{totals.get('item_count', 0)} of {lines + PLATFORM_LINES} entries arrived, exit code {code}"
+        )
     return Flood(
         cpu_ms, peak_rss_kb, before.private_dirty_kb, after.private_dirty_kb, totals["wire_bytes"], totals["requests"]
     )
@@ -76,12 +78,9 @@ def flood(program: Program, posts: list[bytes], lines: int, prefix: tuple[str, .
 def instructions(program: Program, posts: list[bytes], lines: int) -> int:
     """User instructions of a whole run with this flood."""
     with tempfile.TemporaryDirectory() as folder:
-        tool = ("valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={folder}/out")
-        flood(program, posts, lines, (*tool, f"--log-file={folder}/log"))
-        text = Path(folder, "out").read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
-        assert found is not None
-        return int(found.group(1))
+        tool = (*CALLGRIND, f"--callgrind-out-file={folder}/out", f"--log-file={folder}/log")
+        flood(program, posts, lines, tool)
+        return callgrind_total(Path(folder, "out"))
 
 
 def measure(bench: Bench) -> Iterator[Measurement]:

@@ -79,5 +79,7 @@ def measure(bench: Bench) -> Iterator[Measurement]:
     yield Measurement("first_tls_flush", flushed_kb / 1024, "MB", "private dirty after it")
     yield Measurement("idle_resident", rss_kb / 1024, "MB", "for orientation")
     before_kb, after_kb, peak_kb = growth(layer)
-    yield Measurement("growth", (after_kb - before_kb) / 1024, "MB", f"{before_kb} KB after {FIRST}, {after_kb} after {LAST}")
+    yield Measurement(
+        "growth", (after_kb - before_kb) / 1024, "MB", f"{before_kb} KB after {FIRST}, {after_kb} after {LAST}"
+    )
     yield Measurement("growth_peak_resident", peak_kb / 1024, "MB", "for orientation")

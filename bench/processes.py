@@ -79,6 +79,19 @@ def run_and_account(command: list[str], environment: dict[str, str] | None = Non
         return Finished(process.returncode, usage.ru_utime + usage.ru_stime, output.read())
 
 
+CALLGRIND = ("valgrind", "--tool=callgrind", "--trace-children=yes")
+"""What goes before a command; the extension's launcher executes others, which are followed."""
+
+
+def callgrind_total(dump: Path) -> int:
+    """The instructions in one file that callgrind left."""
+    text = dump.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"callgrind left no total in {dump.name}")
+    return int(found.group(1))
+
+
 def instructions(command: list[str], environment: dict[str, str] | None = None) -> int:
     """Count the user instructions of a command under callgrind: the same on a busy and on an idle machine.
 

@@ -177,14 +177,14 @@ class TelemetryPoster:
         self._sock.close()
 
     def post(self, body: bytes) -> int:
-        """Post one body, wait for the answer and return when it was sent (`time.monotonic_ns`).
+        """Post one body, wait for the answer and return when it began to be sent (`time.monotonic_ns`).
 
         Raises:
             Unexpected: The answer is not 200.
         """
         head = f"POST / HTTP/1.1\r\nHost: sandbox:{TELEMETRY_PORT}\r\nContent-Type: application/json\r\n"
+        sent_ns = time.monotonic_ns()  # before, since the extension may act before we run again
         self._sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        sent_ns = time.monotonic_ns()
         data = b""
         while b"\r\n\r\n" not in data:
             more = self._sock.recv(65536)

@@ -8,7 +8,6 @@ answers once the extension is idle.
 
 from __future__ import annotations
 
-import re
 import shutil
 import statistics
 import tempfile
@@ -16,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import telemetry_bodies
-from bench.extension import Program, Running, front_seat, frozen, started
+from bench.extension import Program, front_seat, frozen, started
 from bench.harness import Bench, Measurement, Unavailable
+from bench.processes import CALLGRIND, callgrind_total
 from bench.scripted_lambda import NEXT, ScriptedLambda, TelemetryPoster
 from bench.side_by_side import Comparison, compare
 
@@ -47,13 +47,13 @@ class Starts:
                 self.idle_cpu.append(running.wait_until_idle())
                 running.check_silent()
                 if is_served:
-                    check_served(api, running)
+                    check_served(api)
         finally:
             api.close()
         return self.idle_cpu[-1]
 
 
-def check_served(api: ScriptedLambda, running: Running) -> None:
+def check_served(api: ScriptedLambda) -> None:
     """Pass one empty invocation through: the extension has to take telemetry and ask for the next one."""
     identity = telemetry_bodies.request_id(1)
     api.invoke(identity, timeout_ms=3000)
@@ -77,8 +77,7 @@ def instructions_before(program: Program, function: str) -> list[int]:
         raise Unavailable("valgrind is not installed")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        tool = ("valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={out}")
-        tool += (f"--dump-before={function}", f"--log-file={folder}/log")
+        tool = (*CALLGRIND, f"--callgrind-out-file={out}", f"--dump-before={function}", f"--log-file={folder}/log")
         api = ScriptedLambda()
         try:
             with started(program, api, prefix=tool) as running:
@@ -88,16 +87,7 @@ def instructions_before(program: Program, function: str) -> list[int]:
         finally:
             api.close()
         parts = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
-        return [totals_of(path) for path in parts]
-
-
-def totals_of(dump: Path) -> int:
-    """The instructions of one callgrind dump."""
-    text = dump.read_text(encoding="utf-8", errors="replace")
-    found = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
-    if found is None:
-        raise RuntimeError(f"callgrind left no total in {dump.name}")
-    return int(found.group(1))
+        return [callgrind_total(path) for path in parts]
 
 
 def measure(bench: Bench) -> Iterator[Measurement]:
@@ -113,15 +103,19 @@ def measure(bench: Bench) -> Iterator[Measurement]:
         yield Measurement(f"{name}_ratio", both.ratio_of_minimums, "x", f"minimums, to bare; {medians}")
         yield Measurement(name, both.ours_min, "ms", f"minimum; bare {both.base_min:.2f}")
     try:
-        base = instructions_before(bare.program, "send")
+        base_counts = instructions_before(bare.program, "send")
         until_next = instructions_before(layer.program, "send")
         until_idle = instructions_before(layer.program, "epoll_wait")
     except Unavailable:
         return
-    if not len(base) == len(until_next) == CALLS_BEFORE_NEXT:
-        raise RuntimeError(f"{len(until_next)} sends before idle, bare {len(base)}, expected {CALLS_BEFORE_NEXT}")
+    if not len(base_counts) == len(until_next) == CALLS_BEFORE_NEXT:
+        raise RuntimeError(
+            f"{len(until_next)} sends before idle, bare {len(base_counts)}, expected {CALLS_BEFORE_NEXT}"
+        )
     million = 1e6
-    yield Measurement("next_instruction_ratio", sum(until_next) / sum(base), "x", "to bare, by callgrind")
-    yield Measurement("next_instructions", sum(until_next) / million, "M", f"bare {sum(base) / million:.2f}")
-    yield Measurement("idle_instruction_ratio", sum(until_idle) / sum(base), "x", "to bare, by callgrind")
-    yield Measurement("idle_instructions", sum(until_idle) / million, "M", "until the last epoll_wait before the first event")
+    yield Measurement("next_instruction_ratio", sum(until_next) / sum(base_counts), "x", "to bare, by callgrind")
+    yield Measurement("next_instructions", sum(until_next) / million, "M", f"bare {sum(base_counts) / million:.2f}")
+    yield Measurement("idle_instruction_ratio", sum(until_idle) / sum(base_counts), "x", "to bare, by callgrind")
+    yield Measurement(
+        "idle_instructions", sum(until_idle) / million, "M", "until the last epoll_wait before the first event"
+    )

@@ -1,4 +1,4 @@
-"""Invocations as fast as they go, for the figures that need some: what the platform sends, and what has to come back."""
+"""Invocations as fast as they go: what the platform sends, and how many log entries come of it."""
 
 from __future__ import annotations
 
