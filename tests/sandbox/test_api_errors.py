@@ -255,3 +255,24 @@ def test_an_unknown_response_mode_is_refused() -> None:
                 last.cancel()
 
     run(body())
+
+
+def test_a_response_that_breaks_off_fails_the_invocation() -> None:
+    async def body() -> None:
+        async with Emulator(waiting_function()) as emulator:
+            async with await open_init(emulator, "runtime") as client:
+                pending = asyncio.ensure_future(client.next_invocation())
+                await emulator.recorder.until(lambda: emulator.recorder.moments("freeze"))
+                invoke = emulator.invoke_async(b"{}")
+                request_id = (await pending)[1]["Lambda-Runtime-Aws-Request-Id"]
+                host, _, port = (await emulator.address()).partition(":")
+                _, writer = await asyncio.open_connection(host, int(port))
+                path = f"{RUNTIME_BASE}/invocation/{request_id}/response"
+                writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly this".encode())
+                await emulator.recorder.until(lambda: emulator.recorder.calls("response"))
+                writer.close()
+                await writer.wait_closed()
+                result = await invoke
+                assert json.loads(result.payload)["errorType"] == "Runtime.TruncatedResponse"
+
+    run(body())

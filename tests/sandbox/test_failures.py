@@ -238,3 +238,13 @@ def test_the_runtime_may_use_too_much_memory() -> None:
             assert result.metrics["maxMemoryUsedMB"] == result.metrics["memorySizeMB"] == 128
 
     run(body())
+
+
+def test_an_answer_that_is_too_large_is_the_cause_of_the_failure() -> None:
+    async def body() -> None:
+        async with Emulator(function()) as emulator:
+            result = await emulator.invoke(event(answer_bytes=6_291_557))
+            assert (error_type(result), result.error_type) == ("Function.ResponseSizeTooLarge",) * 2
+            assert len((await emulator.invoke(event(answer_bytes=6_291_556))).payload) == 6_291_556
+
+    run(body())

@@ -14,7 +14,7 @@ from thimble.sandbox.spec import PlatformOptions, discover_extensions
 
 TRACE = "Root=1-69a56343-1f0c2b3a4d5e6f708192a3b4;Parent=6b1f0a2c3d4e5f60;Sampled=1"
 REQUEST_ID = "5b1f6c5e-0c57-4d0a-9a0c-7d6b7a1f2c33"
-NODE_MODULES = Path(os.environ.get("THIMBLE_NODE_MODULES") or Path(__file__).parents[1] / "clients" / "node_modules")
+NODE_MODULES = Path(os.environ.get("THIMBLE_NODE_MODULES") or Path(__file__).parents[1] / "clients/node/node_modules")
 
 
 def test_identity_trace_and_deadline_reach_both_sides(tmp_path: Path) -> None:

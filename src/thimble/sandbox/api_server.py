@@ -9,6 +9,7 @@ from aiohttp import web
 
 from thimble.sandbox.extensions_api import ExtensionsApi
 from thimble.sandbox.faults import CLOSE, Faults
+from thimble.sandbox.managed_runtime_api import ManagedRuntimeApi
 from thimble.sandbox.recorder import ApiCall, Recorder
 from thimble.sandbox.runtime_api import RuntimeApi
 from thimble.sandbox.spec import PlatformOptions
@@ -31,14 +32,20 @@ class ApiServer:
     """One server per environment, for all of its generations."""
 
     def __init__(
-        self, environment: Environment, recorder: Recorder, faults: Faults, options: PlatformOptions
+        self,
+        environment: Environment,
+        recorder: Recorder,
+        faults: Faults,
+        options: PlatformOptions,
+        *,
+        is_managed: bool,
     ) -> None:
         self._environment = environment
         self._recorder = recorder
         self._faults = faults
         self._runner: web.AppRunner | None = None
         extensions = ExtensionsApi(environment, recorder, faults, options)
-        runtime = RuntimeApi(environment, recorder)
+        runtime = (ManagedRuntimeApi if is_managed else RuntimeApi)(environment, recorder)
         telemetry = TelemetryApi(environment, faults, options)
         extension_base = "/2020-01-01/extension"
         runtime_base = "/2018-06-01/runtime"

@@ -20,6 +20,7 @@ from thimble.sandbox.billing import span_ms
 from thimble.sandbox.clock import Clock
 from thimble.sandbox.environment import Environment
 from thimble.sandbox.faults import Faults
+from thimble.sandbox.managed_environment import ManagedEnvironment
 from thimble.sandbox.recorder import ApiCall, Delivery, Event, Moment, Recorder
 from thimble.sandbox.runtime_side import Invocation
 from thimble.sandbox.spec import ExtensionSpec, FunctionSpec, InvokeResult, PlatformOptions, ReturnWhen
@@ -121,6 +122,7 @@ class Emulator:
             request_id=invocation.request_id,
             payload=answer.payload,
             function_error=answer.function_error,
+            status_code=answer.status_code,
             cold=invocation.is_cold,
             wall_ms=span_ms(invocation.called_ns, answered_ns),
             total_ms=span_ms(invocation.called_ns, now_ns if is_over else answered_ns),
@@ -149,9 +151,8 @@ class Emulator:
             return self._environments[0] if self._environments else await self._open()
 
     async def _open(self) -> Environment:
-        environment = Environment(
-            self.function, self.extensions, self.options, self.faults, self.recorder, self.clock
-        )
+        kind = ManagedEnvironment if self.function.is_managed else Environment
+        environment = kind(self.function, self.extensions, self.options, self.faults, self.recorder, self.clock)
         await environment.open()
         self._environments.append(environment)
         return environment

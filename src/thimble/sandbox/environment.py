@@ -43,7 +43,7 @@ class Environment:
         self._faults = faults
         self._recorder = recorder
         self._clock = clock
-        self._server = ApiServer(self, recorder, faults, options)
+        self._server = ApiServer(self, recorder, faults, options, is_managed=function.is_managed)
         self._log_stream = log_stream_name(function.version, clock.wall_ms(clock.now_ns()))
         self._number = 0
         self._init_ms: float | None = None
@@ -56,6 +56,7 @@ class Environment:
         self.lock = asyncio.Lock()
         self.generation: Generation | None = None
         self.runtime_api = ""
+        self.extra_runtime_env: dict[str, str] = {}
 
     async def open(self) -> None:
         """Start the API server; processes start with the first invocation or `warm`."""
@@ -159,7 +160,7 @@ class Environment:
         self._memory.reset()
         self.generation = Generation(
             self._number, self._function, self._options, self._faults, self._recorder, self._clock, self._processes,
-            self._log_stream,
+            self._log_stream, self.extra_runtime_env,
         )
         self.generation.hub.on_log = self._on_log
         self._start_sampling()

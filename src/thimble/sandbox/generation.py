@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from thimble.sandbox.clock import Clock
 from thimble.sandbox.extension_side import ExtensionRegistry
 from thimble.sandbox.faults import Faults
+from thimble.sandbox.managed_workers import ManagedRuntime
 from thimble.sandbox.processes import Process, ProcessTable
 from thimble.sandbox.recorder import Recorder
 from thimble.sandbox.runtime_side import Answer, RuntimeSide
@@ -57,6 +58,7 @@ class Generation:
         clock: Clock,
         processes: ProcessTable,
         log_stream: str,
+        extra_runtime_env: dict[str, str],
     ) -> None:
         self.number = number
         self.function = function
@@ -66,9 +68,11 @@ class Generation:
         self.clock = clock
         self.processes = processes
         self.log_stream = log_stream
+        self.extra_runtime_env = extra_runtime_env
         self.phase = INIT
         self.registry = ExtensionRegistry(is_managed=function.is_managed)
         self.runtime = RuntimeSide()
+        self.managed = ManagedRuntime() if function.is_managed else None
         self.runtime_process: Process | None = None
         self.fatal: Fatal | None = None
         self.is_frozen = False

@@ -134,6 +134,7 @@ def _start_extensions(generation: Generation, extensions: Sequence[ExtensionSpec
 def _start_runtime(generation: Generation, runtime_api: str) -> None:
     function = generation.function
     env = runtime_variables(function, generation.options, runtime_api, generation.log_stream)
+    env.update(generation.extra_runtime_env)
     command = list(function.bootstrap)
     wrapper = env.get(WRAPPER_VARIABLE)
     if wrapper:

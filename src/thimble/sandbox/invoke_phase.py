@@ -201,7 +201,9 @@ def crash(generation: Generation, invocation: Invocation, fatal: Fatal, memory: 
     is_memory = fatal.error_type == generation.options.oom_error_type and memory.is_over_limit
     memory_mb = generation.function.memory_mb if is_memory else memory.sample_peak_mb(now_ns)
     duration_ms = span_ms(invocation.start_ns, now_ns)
-    _finish_failed(generation, invocation, "error", fatal.error_type, duration_ms, memory_mb)
+    # A response that the platform refused is the cause, the exit of the runtime its consequence.
+    error_type = invocation.error_type or fatal.error_type
+    _finish_failed(generation, invocation, "error", error_type, duration_ms, memory_mb)
 
 
 def _finish_failed(

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from thimble.sandbox.generation import Fatal, Generation
 from thimble.sandbox.recorder import ApiCall, Recorder
@@ -43,7 +43,7 @@ class RuntimeApi:
         except asyncio.CancelledError:
             generation.runtime.abandon_next(waiter)
             raise
-        return web.Response(body=invocation.payload, headers=_next_headers(generation, invocation))
+        return web.Response(body=invocation.payload, headers=next_headers(generation, invocation))
 
     async def response(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
         generation = self._generation()
@@ -57,28 +57,39 @@ class RuntimeApi:
         invocation.response_first_ns = clock.now_ns()
         pieces: list[bytes] = []
         size = 0
-        async for piece in request.content.iter_any():
-            if not pieces:
-                invocation.response_first_ns = clock.now_ns()
-            size += len(piece)
-            if size <= RESPONSE_BYTES_MAX or mode == "streaming":
-                pieces.append(piece)
+        try:
+            async for piece in request.content.iter_any():
+                if not pieces:
+                    invocation.response_first_ns = clock.now_ns()
+                size += len(piece)
+                if size <= RESPONSE_BYTES_MAX or mode == "streaming":
+                    pieces.append(piece)
+        except (asyncio.CancelledError, ClientError):
+            generation.fail(Fatal("Runtime.TruncatedResponse", "Runtime broke off its response"))
+            raise
         invocation.response_last_ns = clock.now_ns()
         runtime.act("sent")
         if size > RESPONSE_BYTES_MAX and mode != "streaming":
-            text = f"Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
-            document = invocation_error_document(
-                TOO_LARGE, f"Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
-            )
-            invocation.error_type = TOO_LARGE
-            invocation.answer(Answer(document, "Unhandled", TOO_LARGE), clock.now_ns())
-            generation.changed()
-            raise ApiRefusal(413, "RequestEntityTooLarge", text)
+            self._refuse_large(generation, invocation)
         invocation.produced_bytes = size
         call.body = b"".join(pieces)
         invocation.answer(Answer(call.body), clock.now_ns())
         generation.changed()
-        return _accepted()
+        return accepted()
+
+    def _refuse_large(self, generation: Generation, invocation: Invocation) -> NoReturn:
+        """Answer the caller in the runtime's place, and the runtime with 413.
+
+        Raises:
+            ApiRefusal: Always.
+        """
+        text = f"Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
+        invocation.error_type = TOO_LARGE
+        document = invocation_error_document(TOO_LARGE, text)
+        invocation.answer(Answer(document, "Unhandled", TOO_LARGE), self._recorder.clock.now_ns())
+        generation.changed()
+        text = f"Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
+        raise ApiRefusal(413, "RequestEntityTooLarge", text)
 
     async def error(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
         generation = self._generation()
@@ -88,9 +99,9 @@ class RuntimeApi:
         call.body = await request.read()
         runtime.act("sent")
         invocation.posted_error_type = clean_error_type(request.headers.get(ERROR_TYPE_HEADER))
-        invocation.answer(Answer(_error_of(request, call.body), "Unhandled"), self._recorder.clock.now_ns())
+        invocation.answer(Answer(error_of(request, call.body), "Unhandled"), self._recorder.clock.now_ns())
         generation.changed()
-        return _accepted()
+        return accepted()
 
     async def init_error(self, request: web.Request, call: ApiCall) -> web.StreamResponse:
         generation = self._generation()
@@ -99,7 +110,7 @@ class RuntimeApi:
         answer = Answer(call.body, "Unhandled", error_type)
         generation.runtime.init_error = answer
         generation.fail(Fatal(error_type, "Runtime reported an initialisation error", answer))
-        return _accepted()
+        return accepted()
 
     async def restore_next(self, _request: web.Request, _call: ApiCall) -> web.StreamResponse:
         generation = self._generation()
@@ -117,7 +128,7 @@ class RuntimeApi:
         generation.runtime.act("restore_error")
         error_type = clean_error_type(request.headers.get(ERROR_TYPE_HEADER))
         generation.fail(Fatal(error_type, "Restore hook failed", Answer(call.body, "Unhandled", error_type)))
-        return _accepted()
+        return accepted()
 
     async def ping(self, _request: web.Request, _call: ApiCall) -> web.StreamResponse:
         return web.Response(text="pong")
@@ -131,11 +142,12 @@ class RuntimeApi:
         })
 
 
-def _accepted() -> web.Response:
+def accepted() -> web.Response:
+    """202, the answer to every accepted post."""
     return web.Response(status=202, body=STATUS_OK, content_type="application/json")
 
 
-def _error_of(request: web.Request, body: bytes) -> bytes:
+def error_of(request: web.Request, body: bytes) -> bytes:
     """The error document of a post; one content type wraps it together with its cause."""
     if request.content_type != "application/vnd.aws.lambda.error.cause+json":
         return body
@@ -147,7 +159,8 @@ def _error_of(request: web.Request, body: bytes) -> bytes:
     return json.dumps(wrapped).encode() if wrapped else body
 
 
-def _next_headers(generation: Generation, invocation: Invocation) -> dict[str, str]:
+def next_headers(generation: Generation, invocation: Invocation) -> dict[str, str]:
+    """Headers that tell the runtime about its invocation."""
     headers = {
         # Exactly this type: awslambdaric hands the body of any other to the handler as bytes.
         "Content-Type": "application/json",

@@ -29,6 +29,7 @@ class Answer:
     function_error: str | None = None
     error_type: str | None = None
     """Set when the platform answered, or counts the invocation as failed."""
+    status_code: int = 200
 
 
 @dataclass

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 
 import aiohttp
@@ -16,6 +17,14 @@ from thimble.sandbox.subscription import Subscription
 from thimble.sandbox.thaw_gate import ThawGate
 
 Event = dict[str, object]
+
+
+_MANAGED_DURATION = re.compile(rb'"metrics":{"durationMs":([0-9.]+)}')
+
+
+def with_three_decimals(report: bytes) -> bytes:
+    """The encoded report of a managed instance, whose duration always shows three decimals."""
+    return _MANAGED_DURATION.sub(lambda m: b'"metrics":{"durationMs":%.3f}' % float(m.group(1)), report)
 
 
 def encode_event(event: Event) -> bytes:
@@ -74,7 +83,7 @@ class TelemetryHub:
         wall_ns = self._clock.wall_ns(now_ns) if time_us is None else time_us * 1000
         event: Event = {"time": time_text(wall_ns, self._faults.clock_text), "type": kind, "record": text}
         original: str | None = None
-        if self._function.log_format == "JSON" and text.lstrip()[:1] == "{":
+        if (self._function.log_format == "JSON" or self._function.is_managed) and text.lstrip()[:1] == "{":
             try:
                 parsed = json.loads(text)
             except ValueError:
@@ -100,6 +109,8 @@ class TelemetryHub:
             self._backlog.append((event, original))
         if self.subscribers and self._passes(event):
             data = encode_event(event)
+            if self._function.is_managed and event["type"] == "platform.report":
+                data = with_three_decimals(data)
             for subscriber in self.subscribers.values():
                 self._offer(subscriber, event, original, data)
 

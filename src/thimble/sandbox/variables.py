@@ -65,8 +65,9 @@ def runtime_variables(
         found["AWS_ACCESS_KEY_ID"] = "AKIAIOSFODNN7EXAMPLE"
         found["AWS_SECRET_ACCESS_KEY"] = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105
         found["AWS_SESSION_TOKEN"] = "local-session-token"  # noqa: S105
-    if function.log_format != "Text" or function.log_level:
-        found["AWS_LAMBDA_LOG_FORMAT"] = function.log_format
+    log_format = "JSON" if function.is_managed else function.log_format
+    if log_format != "Text" or function.log_level:
+        found["AWS_LAMBDA_LOG_FORMAT"] = log_format
     if function.log_level:
         found["AWS_LAMBDA_LOG_LEVEL"] = function.log_level
     if function.is_managed:

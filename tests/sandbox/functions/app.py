@@ -13,6 +13,8 @@ def handler(event, context):
     """Do what the event says, and answer with it."""
     if event.get("print"):
         print(event["print"], flush=True)
+    for number in range(event.get("lines", 0)):
+        print(f"line {number} " + "x" * 280)
     if event.get("log"):
         logging.getLogger("orders").info(event["log"])
     ballast = bytearray(os.urandom(1024) * 1024 * event.get("memory_mb", 0))
