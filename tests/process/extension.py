@@ -39,15 +39,22 @@ class Program:
         command: The program and its arguments.
         variables: What it needs in its environment, beyond what Lambda sets.
         binds: Folders to bind over others in its own mount namespace.
+        keeps_descriptors: Descriptors that it inherits.
     """
 
     def __init__(
-        self, form: str, command: Sequence[str], variables: Mapping[str, str], binds: Sequence[tuple[Path, str]] = ()
+        self,
+        form: str,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        binds: Sequence[tuple[Path, str]] = (),
+        keeps_descriptors: Sequence[int] = (),
     ) -> None:
         self.form = form
         self.command = list(command)
         self.variables = dict(variables)
         self.binds = list(binds)
+        self.keeps_descriptors = list(keeps_descriptors)
 
     def before_exec(self) -> Callable[[], None] | None:
         """For `preexec_fn`: the mounts of the frozen form."""
@@ -144,6 +151,7 @@ async def start_extension(program: Program, api: str, variables: Mapping[str, st
         env={name: value for name, value in environment.items() if value},
         cwd="/",
         preexec_fn=program.before_exec(),
+        pass_fds=program.keeps_descriptors,
         limit=1 << 24,
     )
     return Process(process)

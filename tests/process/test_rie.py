@@ -18,7 +18,7 @@ from thimble.sandbox.intake import Intake
 from . import local_http, rie
 from .extension import Process, Program
 
-HANDLER = '''
+HANDLER = """
 import time
 
 def handler(event, context):
@@ -27,7 +27,7 @@ def handler(event, context):
         raise ValueError("on purpose")
     time.sleep(0.02)
     return {"n": event["n"], "ended": time.time()}
-'''
+"""
 ALLOWED_MS = 100
 
 
