@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
     "pure": ["--form", "pure", "--ignore", "tests/bundle"],
     "compiled": ["--form", "compiled", "--ignore", "tests/bundle"],
-    "bundle": ["--form", "pure", "tests/bundle"],
+    "bundle": ["--form", "pure", "--extension", "dist/layer/extensions/datadog-agent", "tests/bundle", "tests/process"],
 }
 PLACES = {"pure": "src", "compiled": "out/compiled", "bundle": "src"}
 OUTCOMES = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "error")
