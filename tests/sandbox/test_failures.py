@@ -1,13 +1,17 @@
 """Crashes, timeouts and failed INITs, with a real runtime client and a real extension process."""
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sandbox.support import COLD, Probe, error_type, event, function, platform, records, run
+from thimble.sandbox import proc_tree
 from thimble.sandbox.emulator import Emulator
 from thimble.sandbox.spec import PlatformOptions
 
@@ -123,9 +127,9 @@ def test_an_extension_that_exits_fails_the_invocation(tmp_path: Path, code: int,
 
 def test_a_caller_keeps_its_answer_when_an_extension_exits_later(tmp_path: Path) -> None:
     async def body() -> None:
-        probe = Probe(tmp_path, wait_for_runtime_done=True, after_invocation_s=0.05, exit_in_invocation=1)
+        probe = Probe(tmp_path, wait_for_runtime_done=True, exit_in_invocation=1)
         # The extension exits at its first INVOKE; the gap lets the function answer before that.
-        options = PlatformOptions(release_order="runtime_first", release_gap_ms=150)
+        options = PlatformOptions(release_order="runtime_first", release_gap_ms=400)
         async with Emulator(function(), probe.spec, options=options) as emulator:
             result = await emulator.invoke()
             assert result.function_error is None
@@ -158,7 +162,7 @@ def test_a_slow_init_is_killed_and_repeated_inside_the_invocation(tmp_path: Path
     async def body() -> None:
         spec = function(handler="slow_once.handler", env={"ONCE": str(tmp_path / "mark")}, timeout_s=5)
         probe = Probe(tmp_path)
-        async with Emulator(spec, probe.spec, options=PlatformOptions(init_timeout_s=0.8)) as emulator:
+        async with Emulator(spec, probe.spec, options=PlatformOptions(init_timeout_s=1.2)) as emulator:
             result = await emulator.invoke()
             assert result.function_error is None
             assert result.cold
@@ -166,7 +170,7 @@ def test_a_slow_init_is_killed_and_repeated_inside_the_invocation(tmp_path: Path
             assert [(record["phase"], record["status"]) for record in reports] == [
                 ("init", "timeout"), ("invoke", "success")
             ]
-            assert 800 <= reports[0]["metrics"]["durationMs"] < 1200
+            assert 1200 <= reports[0]["metrics"]["durationMs"] < 1800
             done = records(emulator.events, "platform.initRuntimeDone")
             assert [record["status"] for record in done] == ["timeout", "success"]
             assert "SHUTDOWN" not in [item["eventType"] for item in probe.events()], "killed without a word"
@@ -248,3 +252,43 @@ def test_an_answer_that_is_too_large_is_the_cause_of_the_failure() -> None:
             assert len((await emulator.invoke(event(answer_bytes=6_291_556))).payload) == 6_291_556
 
     run(body())
+
+
+def test_a_process_that_ends_between_invocations_means_a_new_start(tmp_path: Path) -> None:
+    async def body() -> None:
+        probe = Probe(tmp_path)
+        async with Emulator(function(), probe.spec, options=PlatformOptions(freeze_method="none")) as emulator:
+            pid = json.loads((await emulator.invoke()).payload)["pid"]
+            os.kill(pid, signal.SIGKILL)
+            await emulator.recorder.until(lambda: emulator.recorder.moments("exit", "runtime"))
+            result = await emulator.invoke()
+            assert (result.function_error, result.generation, result.cold) == (None, 2, True)
+
+    run(body())
+
+
+def test_init_that_failed_ahead_of_time_is_repeated_by_the_first_invocation(tmp_path: Path) -> None:
+    async def body() -> None:
+        spec = function(handler="slow_once.handler", env={"ONCE": str(tmp_path / "mark")}, timeout_s=5)
+        async with Emulator(spec, options=PlatformOptions(init_timeout_s=0.7)) as emulator:
+            assert not await emulator.warm()
+            result = await emulator.invoke()
+            assert (result.payload, result.cold, result.generation) == (b'"ready"', True, 2)
+
+    run(body())
+
+
+def test_an_interrupted_test_leaves_no_process_behind(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    async def body() -> None:
+        probe = Probe(tmp_path)
+        async with asyncio.timeout(1.0), Emulator(function(timeout_s=60), probe.spec) as emulator:
+            await emulator.warm()
+            pids.extend(emulator.pids())
+            await emulator.invoke(event(sleep_s=50))
+
+    with pytest.raises(TimeoutError):
+        run(body())
+    assert len(pids) == 2
+    assert not any(proc_tree.is_alive(pid) for pid in pids)

@@ -100,7 +100,7 @@ def test_a_caller_may_go_on_before_extensions_are_done(tmp_path: Path) -> None:
             await emulator.invoke()
             early = await emulator.invoke(return_when="responded")
             assert early.report is None
-            assert early.total_ms < 200
+            assert early.total_ms < 290
             late = await emulator.invoke()
             assert late.total_ms >= 500, "it had to wait for the extension twice"
 

@@ -15,7 +15,8 @@ from thimble.sandbox.faults import Faults
 from thimble.sandbox.runtimes import custom_function
 from thimble.sandbox.spec import ExtensionSpec, FunctionSpec, PlatformOptions
 
-TOLERANCE_MS = 60.0
+TOLERANCE_MS = 150.0
+"""For a busy machine; the times under test lie further apart."""
 
 
 def stubborn_function(tmp_path: Path) -> FunctionSpec:
