@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +16,7 @@ from bench.harness import Unavailable
 PERIOD_US = 20_000
 """Quota period. Lambda's own is of this order; a longer one would let short work pass unthrottled."""
 
+REMOVE_WAIT_S = 5.0
 V2 = Path("/sys/fs/cgroup")
 
 
@@ -72,9 +76,19 @@ class Group:
             (self._folders[0] / "cpu.cfs_quota_us").write_text(str(int(PERIOD_US * self._cpu_share)))
 
     def _remove(self) -> None:
+        """End what still runs in the group, and remove it."""
+        end_s = time.monotonic() + REMOVE_WAIT_S
         for folder in self._folders:
-            if folder.exists():
-                folder.rmdir()
+            while folder.exists():
+                for pid in (folder / "cgroup.procs").read_text().split():
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+                try:
+                    folder.rmdir()
+                except OSError:
+                    if time.monotonic() > end_s:
+                        raise
+                    time.sleep(0.005)  # the kernel tells nobody when a group has become empty
         self._folders.clear()
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:

@@ -54,7 +54,7 @@ def standard_library() -> list[str]:
 
 
 def prepare(out: Path) -> dict[str, Path]:
-    """Lay out both sides below `out`: sources with optimised byte code, and the compiled form as shipped."""
+    """Lay out both sides below `out`: the sources, and the compiled form as shipped."""
     compiled = ROOT / "out" / "compiled"
     if not (compiled / f"{ENTRY.replace('.', '/')}{SUFFIX}").exists():
         raise Unavailable("out/compiled is not built: make compile")
@@ -69,23 +69,26 @@ def prepare(out: Path) -> dict[str, Path]:
         name = ".".join(relative.parts).removesuffix(SUFFIX)
         if name != ENTRY and not name.startswith("thimble._native."):
             path.unlink()
-    for folder in sides.values():
-        command = [sys.executable, "-m", "compileall", "-q", "-o", "2", str(folder)]
-        subprocess.run(command, check=True, env=dict(os.environ, PYTHONDONTWRITEBYTECODE=""))
     os.sync()
     return sides
 
 
 def command(side: Path, preload: list[str], entry: str = ENTRY) -> list[str]:
-    """The interpreter as the bundle runs it: isolated, without site; -OO finds the byte code that `prepare` made."""
+    """The interpreter as the bundle runs it: isolated, without site, optimised.
+
+    Byte code of everything, the standard library too, goes to a cache of its own, where the first sample puts it. Were a
+    module compiled in the process that is measured, the memory that the compiler frees would hide what the import takes.
+    """
+    cache = f"pycache_prefix={side.parent / 'pycache'}"
     path_setup = f"import sys; sys.path[:] = {standard_library()!r}\n"
     probe = PROBE.format(path=str(side), entry=entry, preload=preload)
-    return [sys.executable, "-I", "-S", "-B", "-OO", "-c", path_setup + probe]
+    return [sys.executable, "-I", "-S", "-OO", "-X", cache, "-c", path_setup + probe]
 
 
 def sample(side: Path, preload: list[str]) -> tuple[int, int, list[str]]:
     """CPU in ns, private dirty KB, and modules loaded in order, of one fresh process."""
-    result = subprocess.run(command(side, preload), capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    result = subprocess.run(command(side, preload), env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise RuntimeError(f"import of {ENTRY} from {side.name} failed: {result.stderr.strip()[-800:]}")
     cpu_ns, private_kb, modules = json.loads(result.stdout)
@@ -112,9 +115,10 @@ def measure(bench: Bench) -> Iterator[Measurement]:
     _, _, compiled_modules = sample(sides["compiled"], [])
     if sorted(ours(pure_modules)) != sorted(ours(compiled_modules)):
         difference = set(ours(pure_modules)) ^ set(ours(compiled_modules))
-        raise RuntimeError(f"the two forms load different modules: {sorted(difference)}")
+        raise RuntimeError(f"the two forms load different modules: {sorted(difference)}; make compile?")
     shared = [name for name in pure_modules if name in compiled_modules and not name.startswith("thimble")]
     shared.sort(key=lambda name: name != "os")  # its helpers import it: they must not come first
+    os.sync()  # byte code that the first samples wrote
     private: dict[str, list[int]] = {name: [] for name in sides}
 
     def cpu_ms(name: str) -> float:
