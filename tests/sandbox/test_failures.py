@@ -278,17 +278,24 @@ def test_init_that_failed_ahead_of_time_is_repeated_by_the_first_invocation(tmp_
     run(body())
 
 
-def test_an_interrupted_test_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path) -> None:
     pids: list[int] = []
 
     async def body() -> None:
         probe = Probe(tmp_path)
-        async with asyncio.timeout(1.0), Emulator(function(timeout_s=60), probe.spec) as emulator:
-            await emulator.warm()
-            pids.extend(emulator.pids())
-            await emulator.invoke(event(sleep_s=50))
+        emulator = Emulator(function(timeout_s=60), probe.spec)
 
-    with pytest.raises(TimeoutError):
-        run(body())
+        async def interrupted() -> None:
+            async with emulator:
+                await emulator.invoke(event(sleep_s=50))
+
+        task = asyncio.ensure_future(interrupted())
+        await emulator.recorder.until(lambda: emulator.recorder.moments("invoke_start"))
+        pids.extend(emulator.pids())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(body())
     assert len(pids) == 2
     assert not any(proc_tree.is_alive(pid) for pid in pids)
