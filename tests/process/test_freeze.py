@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 
-from . import events, local_http
+from . import events, local_http, namespaces
 from .extension import Program
 from .scripted_lambda import NEXT
 from .world import World
 
-PAUSES = [pytest.param(3.0, id="3 s"), pytest.param(30.0, id="30 s", marks=pytest.mark.slow)]
+SHORT_S = 3.0
+LONG_S = 30.0
 
 
 async def freeze(world: World, seconds: float) -> None:
@@ -26,11 +31,7 @@ def lines_of(world: World) -> list[str]:
     return [text for text in world.messages() if not text.startswith(("START ", "END ", "REPORT "))]
 
 
-@pytest.mark.parametrize("pause_s", PAUSES)
-@pytest.mark.parametrize("answers", ["while frozen", "after the thaw"])
-async def test_a_freeze_in_the_middle_of_a_flush_delivers_every_line_once(
-    program: Program, pause_s: float, answers: str
-) -> None:
+async def a_flush_in_the_middle_delivers_every_line_once(program: Program, pause_s: float, answers: str) -> None:
     async with World(program, DD_SERVERLESS_FLUSH_STRATEGY="periodically,1") as world:
         world.timeout_ms = int(pause_s * 1000) + 10_000
         await world.start()
@@ -47,10 +48,7 @@ async def test_a_freeze_in_the_middle_of_a_flush_delivers_every_line_once(
         assert world.own_lines() == []
 
 
-@pytest.mark.parametrize("pause_s", PAUSES)
-async def test_a_peer_that_gave_up_during_the_freeze_gets_the_lines_afterwards(
-    program: Program, pause_s: float
-) -> None:
+async def a_peer_that_gave_up_gets_the_lines_afterwards(program: Program, pause_s: float) -> None:
     """The intake closes the connection while we are frozen: that is no failed attempt, and not worth a line."""
     async with World(program, DD_SERVERLESS_FLUSH_STRATEGY="continuously,1") as world:
         await world.start()
@@ -70,8 +68,7 @@ async def test_a_peer_that_gave_up_during_the_freeze_gets_the_lines_afterwards(
         assert world.own_lines() == []
 
 
-@pytest.mark.parametrize("pause_s", PAUSES)
-async def test_events_that_came_during_the_freeze_are_served_at_once(program: Program, pause_s: float) -> None:
+async def events_that_came_meanwhile_are_served_at_once(program: Program, pause_s: float) -> None:
     """INVOKE and the whole telemetry of a short invocation wait in the sockets when the sandbox thaws."""
     async with World(program) as world:
         world.timeout_ms = int(pause_s * 1000) + 10_000
@@ -92,10 +89,7 @@ async def test_events_that_came_during_the_freeze_are_served_at_once(program: Pr
         assert world.own_lines() == []
 
 
-@pytest.mark.parametrize("pause_s", PAUSES)
-async def test_a_frozen_idle_extension_wakes_for_the_next_event_without_a_burst(
-    program: Program, pause_s: float
-) -> None:
+async def an_idle_extension_wakes_without_a_burst(program: Program, pause_s: float) -> None:
     async with World(program) as world:
         await world.start()
         await world.invocation("before")
@@ -105,3 +99,33 @@ async def test_a_frozen_idle_extension_wakes_for_the_next_event_without_a_burst(
         assert len(world.intake.received) == 2
         assert world.own_lines() == []
         assert await world.shutdown() == 0
+
+
+Scenario = Callable[[Program, float], Coroutine[Any, Any, None]]
+
+SCENARIOS: dict[str, Scenario] = {
+    "answer while frozen": partial(a_flush_in_the_middle_delivers_every_line_once, answers="while frozen"),
+    "answer after the thaw": partial(a_flush_in_the_middle_delivers_every_line_once, answers="after the thaw"),
+    "the peer gives up": a_peer_that_gave_up_gets_the_lines_afterwards,
+    "events meanwhile": events_that_came_meanwhile_are_served_at_once,
+    "idle": an_idle_extension_wakes_without_a_burst,
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+async def test_a_short_freeze_delivers_every_line_once(program: Program, scenario: str) -> None:
+    await SCENARIOS[scenario](program, SHORT_S)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_freezes_of_half_a_minute_deliver_every_line_once(program: Program) -> None:
+    """All scenarios beside each other, since they only wait."""
+
+    def one(scenario: Scenario) -> None:
+        with namespaces.network_namespace():
+            asyncio.run(scenario(program, LONG_S))
+
+    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        for outcome in [pool.submit(one, scenario) for scenario in SCENARIOS.values()]:
+            outcome.result()

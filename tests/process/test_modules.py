@@ -89,7 +89,7 @@ async def traced(program: Program, trace: Path) -> dict[str, list[str]]:
 
 def without_platform(file: str) -> str:
     """`a.cpython-311-x86_64-linux-gnu.so` as `a.so`: the lists hold on every architecture."""
-    base, dot, rest = file.partition(".cpython-")
+    base, dot, _ = file.partition(".cpython-")
     return f"{base}.so" if dot else file
 
 
