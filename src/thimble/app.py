@@ -11,7 +11,7 @@ import sys
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final
 
-from thimble.config.aws import LambdaEnvironment, read_lambda_environment
+from thimble.config.aws import read_lambda_environment
 from thimble.config.environment import load_settings
 from thimble.config.model import Settings
 from thimble.config.urls import logs_url
@@ -27,6 +27,7 @@ from thimble.http.proxy import ProxyRules, parse_proxy
 from thimble.http.server import Handler, HttpServer
 from thimble.reactor.loop import Loop, Task
 from thimble.reactor.tls import TlsContext
+from thimble.shell.api_key import ApiKeySource
 from thimble.shell.compress import zstd_compressor
 from thimble.shell.flusher import Flusher
 from thimble.shell.invocations import InvocationLoop
@@ -76,14 +77,28 @@ def ca_directory() -> str:
 
 def proxy_rules(settings: Settings, log: Log) -> ProxyRules | None:
     """The proxy of all traffic to Datadog, if there is one."""
-    if not settings.proxy_https:
+    return _rules(settings.proxy_https, [*settings.no_proxy, *settings.proxy_no_proxy], "DD_PROXY_HTTPS", log)
+
+
+def aws_proxy_rules(settings: Settings, log: Log) -> ProxyRules | None:
+    """The proxy of requests to AWS: the conventional variables alone decide."""
+    return _rules(settings.proxy_aws, list(settings.no_proxy), "HTTPS_PROXY", log)
+
+
+def _rules(url: str, exceptions: list[str], name: str, log: Log) -> ProxyRules | None:
+    if not url:
         return None
     try:
-        proxy = parse_proxy(settings.proxy_https)
+        proxy = parse_proxy(url)
     except ValueError as error:
-        log.error(f"EXTENSION | DD_PROXY_HTTPS: {error}. Going direct.")
+        log.error(f"EXTENSION | {name}: {error}. Going direct.")
         return None
-    return ProxyRules(proxy, [*settings.no_proxy, *settings.proxy_no_proxy])
+    return ProxyRules(proxy, exceptions)
+
+
+def has_secret_source(settings: Settings) -> bool:
+    """Whether the key is to be fetched from somewhere; the plain one is then not used."""
+    return bool(settings.org_uuid or settings.kms_api_key or settings.api_key_secret_arn or settings.api_key_ssm_arn)
 
 
 def run(handover: Any) -> int:
@@ -102,7 +117,7 @@ def run(handover: Any) -> int:
     log = Log(settings.log_verbosity, write, monotonic_ms)
     for warning in warnings:
         log.warn(warning)
-    app = App(handover, settings, read_lambda_environment(environ), log)
+    app = App(handover, settings, environ, log)
     app.loop.run(app.main())
     return 0
 
@@ -110,9 +125,12 @@ def run(handover: Any) -> int:
 class App:
     """Everything that lives as long as the process."""
 
-    def __init__(self, handover: Any, settings: Settings, aws: LambdaEnvironment, log: Log) -> None:
+    def __init__(self, handover: Any, settings: Settings, environ: dict[str, str], log: Log) -> None:
+        aws = read_lambda_environment(environ)
         self._handover = handover
         self._settings = settings
+        self._aws = aws
+        self._environ = environ
         self._log = log
         self.loop = Loop(select.epoll(), monotonic_ns, self._on_task_error)
         self.drops = Drops()
@@ -133,11 +151,20 @@ class App:
             self.drops,
         )
         sinks: list[Sink] = [LogsSink(parse_url(logs_url(settings)), self.processor, self.aggregator)]
+        self.api_key = ApiKeySource(
+            self.loop,
+            log,
+            monotonic_ms,
+            settings.api_key,
+            self._resolve_key if has_secret_source(settings) else None,
+            int(settings.api_key_secret_reload_interval_s * 1000),
+            not aws.is_snap_start,
+        )
         self.flusher = Flusher(
             self.loop,
             Client(self.loop, self._make_tls, proxy_rules(settings, log)),
             sinks,
-            self._api_key,
+            self.api_key,
             settings.flush_timeout_s * 1000,
             self.drops,
             log,
@@ -167,6 +194,7 @@ class App:
         datagrams: Socket | None = self._handover.sockets.get(DOGSTATSD_PORT)
         if datagrams is not None:
             self.loop.spawn(count_datagrams(self.loop, datagrams, self.drops), "dogstatsd")
+        self.api_key.refresh()
         end = await self.invocations.run()
         await shut_down(self.loop, self.invocations, self.servers, self.flusher, self.drops, self._log, end.budget_ms)
 
@@ -178,8 +206,24 @@ class App:
     async def _flush_on_call(self) -> None:
         await self.flusher.flush(self.loop.deadline_in_ms(self._settings.max_billed_ms_per_invocation))
 
-    def _api_key(self) -> str:
-        return self._settings.api_key
+    async def _resolve_key(self) -> str:
+        # Interpreted, and imported here: a function with a plain key never pays for it.
+        from thimble.shell.aws.resolve import resolve_key
+
+        settings = self._settings
+        return await resolve_key(
+            settings,
+            self._aws,
+            self._environ,
+            self.loop,
+            Client(self.loop, self._make_aws_tls, aws_proxy_rules(settings, self._log)),
+            Client(self.loop, self._make_tls, proxy_rules(settings, self._log)),
+            Client(self.loop, self._make_aws_tls),
+        )
+
+    def _make_aws_tls(self) -> TlsContext:
+        """For AWS alone: the settings for Datadog's certificates do not apply."""
+        return TlsContext(ca_directory(), "", True)
 
     def _make_tls(self) -> TlsContext:
         settings = self._settings

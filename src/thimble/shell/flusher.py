@@ -6,6 +6,9 @@ into the retry queue, which the next flush sends first. So no request is in flig
 
 A background flush may be frozen half-way, with `/next` pending. An attempt that fails after the process was frozen says
 nothing about the peer and is repeated without being counted.
+
+While the API key is being resolved for the first time nothing is taken from the sinks: a flush is held for the key, and
+an interrupted one has lost nothing. When a secret source fails, what needs the key waits in the retry queue.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from thimble.core.limits import BACKOFF_MS, SENDERS_MAX
 from thimble.http.client import Client, OutgoingRequest
 from thimble.reactor.errors import ReactorError
 from thimble.reactor.loop import Loop, Signal, Task
+from thimble.shell.api_key import ApiKeySource
 from thimble.shell.log import Log
 from thimble.shell.retry import RetryQueue
 from thimble.sinks.sink import DELIVERED, REFUSED, RETRY, Delivery, Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Coroutine
+    from typing import Any
 
     from thimble.core.drops import Drops
 
@@ -31,7 +36,7 @@ class Flusher:
 
     Args:
         sinks: In order of importance: when time is short, the first ones are sent.
-        api_key: The current key, "" when there is none (yet).
+        api_key: The current key, and whether one may still come.
         request_timeout_ms: For one attempt.
     """
 
@@ -40,7 +45,7 @@ class Flusher:
         loop: Loop,
         client: Client,
         sinks: list[Sink],
-        api_key: Callable[[], str],
+        api_key: ApiKeySource,
         request_timeout_ms: int,
         drops: Drops,
         log: Log,
@@ -55,7 +60,9 @@ class Flusher:
         self._retry = RetryQueue(drops)
         self._queue: list[Delivery] = []
         self._senders: list[Task] = []
+        self._holder: Task | None = None
         self._active = 0
+        self._is_final = False
         self._is_idle = Signal()
         loop.set_signal(self._is_idle)
 
@@ -64,22 +71,18 @@ class Flusher:
         """Whether a flush is under way."""
         return not self._is_idle.is_set
 
+    def on_invoke(self) -> None:
+        """An invocation has begun: what its flush will need is fetched beside it."""
+        self._api_key.on_invoke()
+
     def start(self, is_final: bool = False) -> None:
         """Begin to send everything that is ready, and return at once."""
-        self._queue.extend(self._retry.take_all())
-        for sink in self._sinks:
-            try:
-                self._queue.extend(sink.take(is_final))
-            except Exception as error:  # a defect of one sink must not keep the others from sending
-                text = f"{sink.kind.upper()} | Nothing can be sent: {type(error).__name__}: {error}"
-                self._log.error_once(f"{sink.kind} defect", text)
-        if self._queue and not self._api_key():
-            self._drop_without_key()
-        self._senders = [sender for sender in self._senders if not sender.is_done]
-        for _ in range(min(len(self._queue), SENDERS_MAX - self._active)):
-            self._active += 1
-            self._loop.clear_signal(self._is_idle)
-            self._senders.append(self._loop.spawn(self._send_queue(), "sender"))
+        self._is_final = self._is_final or is_final
+        self._api_key.refresh()
+        if self._api_key.is_resolving and (self._holder is None or self._holder.is_done):
+            self._holder = self._spawn_sender(self._hold_for_key())
+        if self._api_key.value or not self._api_key.is_resolving:
+            self._begin()
 
     async def flush(self, deadline_ns: int, is_final: bool = False) -> None:
         """Send everything that is ready, and return when it is sent or the deadline has come."""
@@ -89,15 +92,51 @@ class Flusher:
 
     def drop_all(self) -> None:
         """Count what is left as lost; for the very end."""
-        for delivery in self._retry.take_all():
-            self._drops.add(delivery.sink.kind, "unsent_at_shutdown", delivery.payload.item_count)
+        self._take()
+        for delivery in [*self._queue, *self._retry.take_all()]:
+            has_key = delivery.api_key or self._api_key.value
+            reason = "unsent_at_shutdown" if has_key else "no_api_key"
+            self._drops.add(delivery.sink.kind, reason, delivery.payload.item_count)
+        self._queue.clear()
 
-    def _drop_without_key(self) -> None:
+    def _begin(self) -> None:
+        """Take what is ready, and set senders to work on it."""
+        self._take()
+        if self._queue and not self._api_key.value:
+            self._set_aside_without_key()
+        self._senders = [sender for sender in self._senders if not sender.is_done]
+        for _ in range(min(len(self._queue), SENDERS_MAX - self._active)):
+            self._spawn_sender(self._send_queue())
+
+    def _take(self) -> None:
+        self._queue.extend(self._retry.take_all())
+        for sink in self._sinks:
+            try:
+                self._queue.extend(sink.take(self._is_final))
+            except Exception as error:  # a defect of one sink must not keep the others from sending
+                text = f"{sink.kind.upper()} | Nothing can be sent: {type(error).__name__}: {error}"
+                self._log.error_once(f"{sink.kind} defect", text)
+
+    def _set_aside_without_key(self) -> None:
+        """Keep what needs the missing key while it may come, or else drop it."""
         for delivery in [delivery for delivery in self._queue if not delivery.api_key]:
             self._queue.remove(delivery)
-            self._drops.add(delivery.sink.kind, "no_api_key", delivery.payload.item_count)
+            if self._api_key.may_come:
+                self._retry.put(delivery, False)
+            else:
+                self._drops.add(delivery.sink.kind, "no_api_key", delivery.payload.item_count)
             name = delivery.sink.kind.upper()
             self._log.error_once("no key", f"{name} | Skipping flushing: Failed to resolve API key")
+
+    async def _hold_for_key(self) -> None:
+        """Keep the flush from ending while the key is on its way, and begin when what is ready waits for it."""
+        try:
+            is_missing = not self._api_key.value
+            await self._api_key.wait()
+            if is_missing:
+                self._begin()
+        finally:
+            self._end_sender()
 
     async def interrupt(self) -> None:
         """End the senders where they stand; what they and the queue hold waits for the next flush."""
@@ -122,10 +161,20 @@ class Flusher:
                     if not is_settled:
                         self._retry.put(delivery, False)
         finally:
-            self._active -= 1
-            if self._active == 0:
-                self._client.close()
-                self._loop.set_signal(self._is_idle)
+            self._end_sender()
+
+    def _spawn_sender(self, coroutine: Coroutine[Any, Any, None]) -> Task:
+        self._active += 1
+        self._loop.clear_signal(self._is_idle)
+        sender = self._loop.spawn(coroutine, "sender")
+        self._senders.append(sender)
+        return sender
+
+    def _end_sender(self) -> None:
+        self._active -= 1
+        if self._active == 0:
+            self._client.close()
+            self._loop.set_signal(self._is_idle)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Try until the answer is final, the attempts are used up, or the owner ends the task."""
@@ -161,7 +210,7 @@ class Flusher:
                 await self._loop.sleep_ms(BACKOFF_MS * attempt)
 
     def _request(self, delivery: Delivery) -> OutgoingRequest:
-        headers = [("DD-API-KEY", delivery.api_key or self._api_key())]
+        headers = [("DD-API-KEY", delivery.api_key or self._api_key.value)]
         headers.extend(delivery.headers)
         return OutgoingRequest("POST", delivery.target, headers, delivery.payload.body)
 

@@ -133,6 +133,7 @@ class InvocationLoop:
                 if event.kind == INVOKE:
                     self._odd_events = 0
                     self._begin(event)
+                    self._flusher.on_invoke()
                     event = await self._serve()
                 else:
                     await self._ignore(f"Unknown lifecycle event {event.type_name[:100]!r}")
