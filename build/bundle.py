@@ -43,7 +43,9 @@ import relink_openssl
 OUT = forms.ROOT / "out" / "bundle"
 DIST = forms.ROOT / "dist"
 BUILD = forms.ROOT / "build"
-ENTRIES = {"layer": forms.SOURCE / "thimble" / "boot.py", "bare": BUILD / "bare.py"}
+ENTRY = forms.SOURCE / "thimble" / "boot.py"
+SCRIPTS = {"layer": [BUILD / "start.py", ENTRY], "bare": [BUILD / "bare.py"]}
+"""What each program runs, one after the other."""
 TOOLS = ("pyinstaller", "mypy", "cython", "certifi", "orjson", "backports.zstd", "httptools", "msgpack")
 
 
@@ -78,7 +80,7 @@ def input_hash(form: str, folder: Path) -> str:
     """Hash over everything whose change means another bundle."""
     paths = [path for path in BUILD.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     paths += [path for path in (folder / "thimble").rglob("*") if path.suffix in (".py", ".so")]
-    paths += [*folder.glob("*.so"), launcher.SOURCE, libpython(), *ENTRIES.values()]
+    paths += [*folder.glob("*.so"), launcher.SOURCE, libpython(), ENTRY]
     if relink.available():
         paths.append(relink.archive())
     paths += relink_openssl.archives(assemble.extension_path("_ssl"))
@@ -86,16 +88,14 @@ def input_hash(form: str, folder: Path) -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
-def freeze(name: str, entry: Path) -> assemble.Files:
-    """The program of one tree, by PyInstaller: bootloader and entry script, and libpython beside it."""
+def freeze(name: str) -> assemble.Files:
+    """The program of one tree, by PyInstaller: the bootloader with our scripts."""
     work = OUT / name
     shutil.rmtree(work, ignore_errors=True)
-    script = work / "source" / "boot.py"
-    script.parent.mkdir(parents=True)
-    script.write_bytes(entry.read_bytes())
+    work.mkdir(parents=True)
     environment = dict(os.environ)
     environment |= {
-        "THIMBLE_BUNDLE_ENTRY": str(script),
+        "THIMBLE_BUNDLE_SCRIPTS": os.pathsep.join(map(str, SCRIPTS[name])),
         "THIMBLE_BUNDLE_NAME": contents.PROGRAM,
         "PYINSTALLER_CONFIG_DIR": str(OUT / "pyinstaller"),
         "PYTHONHASHSEED": "0",
@@ -107,15 +107,26 @@ def freeze(name: str, entry: Path) -> assemble.Files:
     if result.returncode != 0:
         raise forms.BuildError(f"PyInstaller failed:\n{result.stdout}{result.stderr}")
     program = work / "dist" / contents.PROGRAM / contents.PROGRAM
-    why = "the bootloader with the entry script"
+    why = "the bootloader with our scripts"
     return {f"{contents.PROGRAM}/{contents.PROGRAM}": assemble.File(program.read_bytes(), "program", why, 0o755)}
 
 
-def interpreter_files(name: str, python: Path, is_relinked: bool, imported: set[str]) -> assemble.Files:
-    """What every frozen program needs: launcher, program, libpython, the standard modules that `imported` asks for."""
-    files = freeze(name, ENTRIES[name])
+def interpreter_files(name: str, inside: dict[str, Path], imported: set[str]) -> assemble.Files:
+    """What every frozen program needs: launcher, program, libpython, and interpreted modules of others.
+
+    Args:
+        name: `layer` or `bare`.
+        inside: Modules to put into libpython, where it can be linked again.
+        imported: Names that the program imports.
+    """
+    files = freeze(name)
+    is_relinked = relink.available()
+    if is_relinked:
+        zlib = elf.find_library("libz.so.1", libpython())
+        python, why = relink.link_python(OUT / name / "python", zlib, inside), "the interpreter, linked again"
+    else:
+        python, why = libpython(), "the interpreter as it is"
     data = assemble.stripped(python)
-    why = "the interpreter, linked again" if is_relinked else "the interpreter as it is"
     files[f"{contents.LIB}/{contents.LIBPYTHON}"] = assemble.File(data, "library", why)
     binary = launcher.build(OUT, contents.architecture())
     files[contents.LAUNCHER] = assemble.File(binary.read_bytes(), "launcher", "what Lambda starts", 0o755)
@@ -133,10 +144,10 @@ def own_openssl() -> dict[str, Path]:
     return relink_openssl.link(OUT / "openssl", module, found)
 
 
-def layer_files(package: assemble.Package, python: Path, is_relinked: bool) -> assemble.Files:
-    """Every file of the layer."""
-    files = interpreter_files("layer", python, is_relinked, package.imported)
-    files |= package.files() | assemble.standin_files(package) | assemble.extension_files(package)
+def layer_files(package: assemble.Package, inside: dict[str, Path]) -> assemble.Files:
+    """Every file of the layer; `inside`: modules that go into libpython."""
+    files = interpreter_files("layer", inside, package.imported)
+    files |= package.files(inside) | assemble.standin_files(package, inside) | assemble.extension_files(package)
     files |= assemble.library_files(files, Path(sys.executable).resolve(), own_openssl())
     for name, pem in ca.certifi_roots().items():
         files[f"{contents.CERTIFICATES}/{name}"] = assemble.File(pem, "certificate", "trust root")
@@ -178,18 +189,16 @@ def make(form: str, folder: Path, stamp: str) -> None:
     """Build everything in dist/. Raises BuildError, leaving what was there, when a check fails."""
     started = time.monotonic()
     is_relinked = relink.available()
-    if is_relinked:
-        say("linking libpython again from the distribution's objects")
-        python = relink.link_python(OUT / "python", elf.find_library("libz.so.1", libpython()))
-    else:
+    if not is_relinked:
         say(f"{relink.archive()} is missing (Debian: python3.11-dev): libpython stays as it is, larger and slower")
-        python = libpython()
-    say("freezing the program and the bare one")
-    package = assemble.Package(form, folder, ENTRIES["layer"])
-    files = layer_files(package, python, is_relinked)
-    bare = interpreter_files("bare", python, is_relinked, set())
+    say("freezing the program" + (", with libpython linked again" if is_relinked else ""))
+    package = assemble.Package(form, folder, ENTRY)
+    inside = assemble.modules_inside(package) if is_relinked else {}
+    files = layer_files(package, inside)
+    say("freezing the bare program")
+    bare = interpreter_files("bare", {}, set())
     bare |= assemble.library_files(bare, Path(sys.executable).resolve(), {})
-    modules = check.shipped_modules(package, files, is_relinked)
+    modules = check.shipped_modules(package, files, set(inside), is_relinked)
     shipped = {name for names in modules.values() for name in names}
     problems = check.check_imports(package, shipped) + check.check_standard(modules, shipped)
     problems += check.check_compiled(package, files) + check.check_symbols(files)

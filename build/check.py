@@ -39,7 +39,7 @@ def check_imports(package: assemble.Package, shipped: set[str]) -> list[str]:
 def check_standard(modules: dict[str, list[str]], shipped: set[str]) -> list[str]:
     """What shipped modules of the standard library import at their top level is shipped too."""
     problems = []
-    for module in modules["frozen"] + modules.get("standard", []):
+    for module in [*contents.FROZEN_MODULES, *modules.get("standard", [])]:
         path, _, _ = relink.standard_source(module)
         problems += [
             f"{module} imports {name}, which the bundle does not have (see build/contents.py)."
@@ -49,9 +49,12 @@ def check_standard(modules: dict[str, list[str]], shipped: set[str]) -> list[str
     return problems
 
 
-def shipped_modules(package: assemble.Package, files: assemble.Files, is_relinked: bool) -> dict[str, list[str]]:
+def shipped_modules(
+    package: assemble.Package, files: assemble.Files, inside: set[str], is_relinked: bool
+) -> dict[str, list[str]]:
     """Dotted names by where they come from: builtin, frozen, compiled, bytecode, standard, standin, extension."""
-    modules: dict[str, set[str]] = {"builtin": set(contents.CORE_MODULES), "frozen": set(contents.FROZEN_MODULES)}
+    modules: dict[str, set[str]] = {"builtin": set(contents.CORE_MODULES)}
+    modules["frozen"] = set(contents.FROZEN_MODULES) | inside
     modules["builtin"] |= set(contents.BUILTIN_MODULES if is_relinked else sys.builtin_module_names)
     modules["compiled"] = set(package.group)
     for name, file in files.items():

@@ -77,20 +77,16 @@ FROZEN_MODULES = {
     "encodings": "the interpreter's start",
     "encodings.aliases": "the interpreter's start",
     "encodings.utf_8": "the interpreter's start",
+    "encodings.ascii": "the codec by name, where C has no short cut",
+    "encodings.latin_1": "the same",
     "__future__": "what mypyc makes takes `annotations` from it; a stand-in",
     "importlib": "what mypyc makes imports it; a stand-in",
     "importlib.machinery": "what mypyc makes takes ModuleSpec from it",
 }
 """Modules of the standard library that live inside our own libpython: no file is opened for them.
 
-zipimport is left out: the interpreter starts without it (0.3 ms), and there is no archive to import from."""
-
-STANDARD_MODULES = {
-    "encodings.ascii": "the codec by name, where C has no short cut",
-    "encodings.latin_1": "the same",
-}
-"""Modules of the standard library shipped as files; with a libpython taken as it is, also those of FROZEN_MODULES that
-it has not frozen."""
+zipimport is left out: the interpreter starts without it (0.3 ms), and there is no archive to import from. A libpython
+taken as it is has some of them inside; the rest are then shipped as files."""
 
 OPTIONAL_MODULES = {
     "re": (

@@ -22,6 +22,7 @@ import marshal
 import sysconfig
 from pathlib import Path
 
+import bytecode
 import contents
 import elf
 import forms
@@ -97,14 +98,15 @@ def builtin_table() -> str:
     return "\n".join(lines) + CORE_TABLE
 
 
-def frozen_table() -> str:
-    """C source of the frozen modules: byte code without docstrings and assertions."""
+def frozen_table(inside: dict[str, Path]) -> str:
+    """C source of the frozen modules: those that the interpreter needs, and `inside` (module to source)."""
     lines = ['#include "Python.h"']
     rows: dict[str, list[str]] = {"bootstrap": [], "standard": []}
-    for module in contents.FROZEN_MODULES:
-        path, _, is_package = standard_source(module)
-        code = compile(path.read_bytes(), f"<frozen {module}>", "exec", dont_inherit=True, optimize=2)
-        name = "code_" + module.replace(".", "_")
+    sources = {module: standard_source(module)[0] for module in contents.FROZEN_MODULES} | inside
+    for module, path in sources.items():
+        is_package = path.name == "__init__.py"
+        code = bytecode.code_of(path, f"<frozen {module}>")
+        name = "code_" + module.replace(".", "__")
         data = ",".join(str(byte) for byte in marshal.dumps(code))
         lines.append(f"static const unsigned char {name}[] = {{{data}}};")
         table = "bootstrap" if module in BOOTSTRAP else "standard"
@@ -114,11 +116,11 @@ def frozen_table() -> str:
     return "\n".join(lines) + FROZEN_TAIL
 
 
-def link_python(work: Path, zlib: Path) -> Path:
-    """Link libpython into `work`, against the zlib at `zlib`; returns the library."""
+def link_python(work: Path, zlib: Path, inside: dict[str, Path]) -> Path:
+    """Link libpython into `work`, against the zlib at `zlib`, with the modules `inside`; returns the library."""
     work.mkdir(parents=True, exist_ok=True)
     objects = []
-    for name, text in (("config", builtin_table()), ("frozen", frozen_table())):
+    for name, text in (("config", builtin_table()), ("frozen", frozen_table(inside))):
         source = work / f"{name}.c"
         source.write_text(text)
         objects.append(str(source.with_suffix(".o")))

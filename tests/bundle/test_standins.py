@@ -13,6 +13,7 @@ import sysconfig
 from pathlib import Path
 
 import assemble
+import bytecode
 import contents
 import pytest
 import relink
@@ -147,16 +148,16 @@ def standin_path(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("standins")
     files = {}
     for module, path in assemble.standin_modules().items():
-        files[path.relative_to(relink.STANDINS).with_suffix(".pyc")] = assemble.byte_code(path, module)
+        files[path.relative_to(relink.STANDINS).with_suffix(".pyc")] = bytecode.pyc(path, module)
     for modules in contents.OPTIONAL_MODULES.values():
         for module in modules:
             path, base, _ = relink.standard_source(module)
-            files[path.relative_to(base).with_suffix(".pyc")] = assemble.byte_code(path, module)
+            files[path.relative_to(base).with_suffix(".pyc")] = bytecode.pyc(path, module)
     for extension in ("orjson.orjson", "backports.zstd._zstd"):
         path = assemble.extension_path(extension)
         files[Path(*extension.split(".")).parent / path.name] = path.read_bytes()
     path, base, _ = relink.standard_source("importlib.machinery")
-    files[path.relative_to(base).with_suffix(".pyc")] = assemble.byte_code(path, "importlib.machinery")
+    files[path.relative_to(base).with_suffix(".pyc")] = bytecode.pyc(path, "importlib.machinery")
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
