@@ -76,8 +76,9 @@ def prepare(out: Path) -> dict[str, Path]:
 def command(side: Path, preload: list[str], entry: str = ENTRY) -> list[str]:
     """The interpreter as the bundle runs it: isolated, without site, optimised.
 
-    Byte code of everything, the standard library too, goes to a cache of its own, where the first sample puts it. Were a
-    module compiled in the process that is measured, the memory that the compiler frees would hide what the import takes.
+    Byte code of everything, the standard library too, goes to a cache of its own, where the first sample puts it. Were
+    a module compiled in the process that is measured, the memory that the compiler frees would hide what the import
+    takes: once the ratio came out as 9.4 that way.
     """
     cache = f"pycache_prefix={side.parent / 'pycache'}"
     path_setup = f"import sys; sys.path[:] = {standard_library()!r}\n"
