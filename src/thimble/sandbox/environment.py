@@ -125,8 +125,7 @@ class Environment:
             self._is_init_unreported = False
         else:
             self._thaw()
-        generation = self.generation
-        assert generation is not None
+        generation = self._present()
         generation.phase = phases.INVOKE
         if self._is_init_unreported:
             self._is_init_unreported = False
@@ -145,6 +144,11 @@ class Environment:
             return
         generation.phase = phases.IDLE
         await self._freeze()
+
+    def _present(self) -> Generation:
+        """The generation, where there must be one."""
+        assert self.generation is not None
+        return self.generation
 
     def _set_deadline(self, invocation: Invocation) -> None:
         invocation.start_ns = self._clock.now_ns()

@@ -55,12 +55,10 @@ class ManagedEnvironment(Environment):
                     await self._initialise("init", self._init_deadline_ns())
                 except InitFailed as failure:
                     fatal = failure.fatal or Fatal("Sandbox.Timedout", "INIT timed out")
-                    assert self.generation is not None
-                    managed_phase.fail(self.generation, invocation, fatal)
+                    managed_phase.fail(self._present(), invocation, fatal)
                     await self._reset_after_init(failure)
                     return
-        generation = self.generation
-        assert generation is not None
+        generation = self._present()
         self._set_deadline(invocation)
         if await managed_phase.run_invocation(generation, invocation):
             for pipe in self._log_pipes:

@@ -69,7 +69,7 @@ class Process:
             self.signal_group(signal.SIGKILL)
 
 
-_SIGNAL_WORDS = {
+_SIGNAL_WORDS: dict[int, str] = {
     signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted",
     signal.SIGTERM: "terminated", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
     signal.SIGINT: "interrupt", signal.SIGHUP: "hangup", signal.SIGPIPE: "broken pipe",
