@@ -173,8 +173,8 @@ class Flusher:
     def _end_sender(self) -> None:
         self._active -= 1
         if self._active == 0:
+            self._loop.set_signal(self._is_idle)  # before anything that could fail: an invocation waits for it
             self._client.close()
-            self._loop.set_signal(self._is_idle)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Try until the answer is final, the attempts are used up, or the owner ends the task."""

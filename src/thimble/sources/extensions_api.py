@@ -82,7 +82,8 @@ class ExtensionsApi:
         stream = self._stream
         if stream is None:
             stream = await self._open()
-        self._hide_connection()
+        self._handover.connection = None
+        self._handover.is_next_pending = False
         await stream.send(self._request, NO_DEADLINE)
         self._handover.connection = stream.socket
         self._handover.is_next_pending = True
@@ -114,7 +115,9 @@ class ExtensionsApi:
                     break
             data = await stream.receive(RECEIVE_BYTES, NO_DEADLINE)
             if data:
-                self._hide_connection()
+                # Inside an answer stage 0 could not go on here: should we break now, it asks on a new connection.
+                self._handover.connection = None
+                self._handover.is_next_pending = False
                 parser.feed(data)
             elif head is None:
                 raise ConnectionFailed("the connection ended before an answer")
@@ -125,13 +128,9 @@ class ExtensionsApi:
             self._drop_connection()
         return Response(head, b"".join(pieces))
 
-    def _hide_connection(self) -> None:
-        """Inside a request or an answer stage 0 could not go on here: should we break now, it asks on a new one."""
-        self._handover.connection = None
-        self._handover.is_next_pending = False
-
     def _drop_connection(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        self._hide_connection()
+        self._handover.connection = None
+        self._handover.is_next_pending = False
