@@ -7,6 +7,7 @@ it, and both only if the allow-list knows them.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import sysconfig
 import tempfile
 from dataclasses import dataclass
@@ -173,13 +174,18 @@ def extension_path(module: str) -> Path:
     raise forms.BuildError(f"{module} has no extension file below {base}.")
 
 
+def extension_file(module: str, why: str) -> Files:
+    """One extension module in the layer."""
+    path = extension_path(module)
+    name = f"{contents.LIB}/{Path(*module.split('.')).parent / path.name}"
+    return {name: File(stripped(path), "extension", why)}
+
+
 def extension_files(package: Package) -> Files:
     """Extension modules that the package uses."""
     result: Files = {}
     for extension in package.extensions():
-        path = extension_path(extension.module)
-        name = f"{contents.LIB}/{Path(*extension.module.split('.')).parent / path.name}"
-        result[name] = File(stripped(path), "extension", extension.why)
+        result |= extension_file(extension.module, extension.why)
     return result
 
 
@@ -192,6 +198,9 @@ def standard_files(is_relinked: bool, imported: set[str]) -> Files:
     if not is_relinked:
         wanted |= {name: why for name, why in contents.FROZEN_MODULES.items() if not is_frozen(name)}
     result: Files = {}
+    if not is_relinked:
+        for module in sorted(set(contents.BUILTIN_MODULES) - set(sys.builtin_module_names)):
+            result |= extension_file(module, contents.BUILTIN_MODULES[module])
     for module, why in wanted.items():
         path, base, _ = relink.standard_source(module)
         relative = path.relative_to(base)
