@@ -130,7 +130,7 @@ class Client:
         finally:
             if not keeps:
                 stream.close()
-        if len(self._idle) < CONNECTIONS_MAX:
+        if keeps and len(self._idle) < CONNECTIONS_MAX:
             self._idle.append(_Idle(request.target.key, stream))
         else:
             stream.close()

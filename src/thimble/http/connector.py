@@ -107,5 +107,7 @@ class Connector:
                 raise ProxyFailed("the proxy closed the connection without an answer")
             parser.feed(data)
             head = parser.next_head(True)
-            if head is not None and head.status >= 200:
+            while head is not None and head.status < 200:
+                head = parser.next_head(True)  # an interim answer: the real one follows
+            if head is not None:
                 return head.status
