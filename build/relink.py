@@ -29,7 +29,7 @@ import forms
 
 LINK_FLAGS = (
     "-shared", "-s", "-Wl,-O1", "-Wl,-Bsymbolic", "-Wl,--hash-style=gnu", "-Wl,--gc-sections", "-Wl,--build-id=none",
-    "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code",
+    "-Wl,-z,pack-relative-relocs", "-Wl,-z,noseparate-code", "-Wl,--no-eh-frame-hdr",
 )  # fmt: skip
 
 BOOTSTRAP = {"importlib._bootstrap": "_frozen_importlib", "importlib._bootstrap_external": "_frozen_importlib_external"}
@@ -127,6 +127,12 @@ def link_python(work: Path, zlib: Path, inside: dict[str, Path]) -> Path:
         include = sysconfig.get_path("include")
         elf.run(["gcc", "-c", "-O2", "-fPIC", f"-I{include}", str(source), "-o", objects[-1]])
     library = work / contents.LIBPYTHON
-    inputs = [*objects, *(f"-Wl,-u,{symbol}" for symbol in ROOTS), str(archive()), str(zlib), "-lm"]
+    inputs = [
+        *objects,
+        *(f"-Wl,-u,{symbol}" for symbol in ROOTS),
+        str(elf.without_unwinding(archive(), work)),
+        str(zlib),
+        "-lm",
+    ]
     elf.run(["gcc", *LINK_FLAGS, f"-Wl,-soname,{library.name}", "-o", str(library), *inputs])
     return library

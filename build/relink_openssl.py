@@ -54,7 +54,7 @@ def link(work: Path, ssl_module: Path, found: list[Path]) -> dict[str, Path]:
     crypto, shell = work / CRYPTO, work / SSL
     elf.run(
         ["gcc", *relink.LINK_FLAGS, f"-Wl,-soname,{CRYPTO}", f"-Wl,--version-script={script}", "-o", str(crypto),
-         *roots, *map(str, found)]
+         *roots, *(str(elf.without_unwinding(path, work)) for path in found)]
     )  # fmt: skip
     source = work / "shell.c"
     source.write_text("/* no symbols, only their versions */\n")
