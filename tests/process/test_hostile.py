@@ -68,7 +68,7 @@ async def test_random_bytes_on_every_port_disturb_no_invocation(program: Program
 async def test_clients_that_connect_and_say_nothing_keep_nobody_out(program: Program) -> None:
     async with World(program) as world:
         await world.start()
-        idle = [await asyncio.open_connection("127.0.0.1", port) for port in TCP_PORTS for _ in range(60)]
+        idle = [await asyncio.open_connection("127.0.0.1", port) for port in TCP_PORTS for _ in range(300)]
         try:
             for number in range(3):
                 assert await world.invocation(f"line {number}") < ALLOWED_MS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from types import TracebackType
 from typing import Any
@@ -22,16 +23,27 @@ class World:
     """Opens everything on entry; kills what is left on exit.
 
     Args:
-        variables: Environment of the extension beyond what Lambda sets; an empty value unsets.
         has_telemetry: Whether invocations send telemetry, as they do unless the subscription is to be refused.
+        tls: Server side of the intake's TLS; None is plain HTTP.
+        host: Name of the intake in its URL.
+        variables: Environment of the extension beyond what Lambda sets; an empty value unsets.
     """
 
-    def __init__(self, program: Program, *, has_telemetry: bool = True, **variables: str | bytes) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        has_telemetry: bool = True,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        **variables: str | bytes,
+    ) -> None:
         self.program = program
         self.has_telemetry = has_telemetry
         self.variables = variables
         self.api = ScriptedLambda()
-        self.intake = Intake()
+        self.intake = Intake(tls)
+        self._host = host
         self.timeout_ms = 3000
         """The function's time-out, from which the deadlines of invocations follow."""
         self.is_function_done = asyncio.Event()
@@ -63,7 +75,7 @@ class World:
         """Start the extension, and wait for its first `/next`."""
         variables: dict[str, str | bytes] = {
             "DD_API_KEY": API_KEY,
-            "DD_LOGS_CONFIG_LOGS_DD_URL": self.intake.url,
+            "DD_LOGS_CONFIG_LOGS_DD_URL": self.intake.url.replace("127.0.0.1", self._host),
             **self.variables,
         }
         self._extension = await start_extension(self.program, f"127.0.0.1:{self.api.port}", variables)
