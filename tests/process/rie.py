@@ -71,6 +71,13 @@ def layer_of(program: Program, folder: Path) -> Path:
 
 async def start(binary: Path, layer: Path, task: Path, handler: str, variables: dict[str, str]) -> Process:
     """Start the emulator with the layer at /opt and a Python handler; it runs them at the first invocation."""
+    return await start_command(binary, layer, task, [sys.executable, "-m", "awslambdaric", handler], variables)
+
+
+async def start_command(
+    binary: Path, layer: Path, task: Path, bootstrap: list[str], variables: dict[str, str]
+) -> Process:
+    """As `start`, with the command of any runtime."""
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -81,7 +88,7 @@ async def start(binary: Path, layer: Path, task: Path, handler: str, variables: 
     }
     options = ["--runtime-interface-emulator-address", f"127.0.0.1:{INVOKE_PORT}", "--runtime-api-address", API]
     process = await asyncio.create_subprocess_exec(
-        *[str(binary), *options, sys.executable, "-m", "awslambdaric", handler],
+        *[str(binary), *options, *bootstrap],
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -90,3 +97,16 @@ async def start(binary: Path, layer: Path, task: Path, handler: str, variables: 
         preexec_fn=lambda: namespaces.mount_privately([(layer, "/opt")]),
     )
     return Process(process)
+
+
+async def listening() -> None:
+    """Wait until the emulator takes invocations."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", INVOKE_PORT)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.01)  # nothing tells when it listens
+                continue
+            writer.close()
+            return

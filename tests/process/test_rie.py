@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import statistics
@@ -50,25 +49,13 @@ async def emulator(
         variables = {"DD_LOGS_CONFIG_LOGS_DD_URL": intake.url, **variables}
         process = await rie.start(binary, rie.layer_of(program, folder / "layer"), task, "func.handler", variables)
         try:
-            await listening()
+            await rie.listening()
             yield process, intake
         except BaseException as error:
             error.add_note(f"{process.out}\n{process.err}")
             raise
         finally:
             await process.kill()
-
-
-async def listening() -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", rie.INVOKE_PORT)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.01)  # nothing tells when it listens
-                continue
-            writer.close()
-            return
 
 
 async def invoke(event: dict[str, object]) -> tuple[dict[str, object], float]:
