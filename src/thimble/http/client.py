@@ -125,8 +125,8 @@ class Client:
             except ReactorError as error:
                 raise failure or error from None
             keeps = is_clean and failure is None
-        except ProtocolError as error:
-            raise ConnectionFailed(f"the answer is not HTTP/1.1: {error}") from None
+        except ProtocolError as breach:
+            raise ConnectionFailed(f"the answer is not HTTP/1.1: {breach}") from None
         finally:
             if not keeps:
                 stream.close()

@@ -86,9 +86,9 @@ class Connector:
                 stream = await self._shake_hands(stream, proxy.host, deadline_ns)
             await stream.send(proxy.connect_request(target), deadline_ns)
             status = await self._read_status(stream, deadline_ns)
-        except ProtocolError as error:
+        except ProtocolError as breach:
             stream.close()
-            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} does not speak HTTP: {error}") from None
+            raise ProxyFailed(f"the proxy {proxy.host}:{proxy.port} does not speak HTTP: {breach}") from None
         except BaseException:
             stream.close()
             raise

@@ -104,8 +104,8 @@ class Resolver:
             lookup.addresses = [(entry[0], entry[4][0]) for entry in found]
         except OSError as error:
             lookup.error = error.strerror or str(error)
-        except Exception as error:  # not ASCII, a NUL in it: whatever it is, whoever waits must hear of it
-            lookup.error = "not an ASCII host name" if isinstance(error, UnicodeError) else str(error)
+        except Exception as other:  # not ASCII, a NUL in it: whatever it is, whoever waits must hear of it
+            lookup.error = "not an ASCII host name" if isinstance(other, UnicodeError) else str(other)
         lookup.is_answered = True
         if self._pipe is not None:
             posix.write(self._pipe[1], b"\0")

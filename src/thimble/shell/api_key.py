@@ -113,9 +113,9 @@ class ApiKeySource:
         except KeyUnresolved as error:
             key = ""
             self._log.error_once("key unresolved", f"Error decrypting key: {error}")
-        except Exception as error:  # a defect of ours must not end the attempts
+        except Exception as defect:  # ours; it must not end the attempts
             key = ""
-            self._log.error_once("key unresolved", f"Error decrypting key: {type(error).__name__}: {error}")
+            self._log.error_once("key unresolved", f"Error decrypting key: {type(defect).__name__}: {defect}")
         finally:
             self._task = None
             self._loop.set_signal(self._settled)
