@@ -97,7 +97,7 @@ class TlsStream(ByteStream):
         self._error = context._error
         try:
             self._tls: Any = context._context._wrap_bio(incoming, outgoing, False, host)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # not a host name: empty, not ASCII, a NUL in it
             raise TlsFailed(f"{host}: {error}") from None
 
     async def shake_hands(self, deadline_ns: int) -> None:

@@ -147,6 +147,7 @@ func answer(response http.ResponseWriter, request *http.Request) {
 		response.Header().Set("X-Sum", "1")
 	case "/port":
 		_, port, _ := net.SplitHostPort(request.RemoteAddr)
+		time.Sleep(time.Duration(count) * time.Millisecond)
 		io.WriteString(response, port)
 	default:
 		headers := map[string]string{"host": request.Host}

@@ -99,7 +99,7 @@ async function answer(request, response) {
     response.addTrailers({ 'x-sum': '1' });
     response.end();
   } else if (path === '/port') {
-    response.end(String(request.socket.remotePort));
+    setTimeout(() => response.end(String(request.socket.remotePort)), count);
   } else {
     response.end(JSON.stringify({ method: request.method, url: request.url, digest: digest(body), headers: request.headers }));
   }
