@@ -4,12 +4,15 @@ States. CLOSED: requests go out. OPEN: none does, until the pause is over. Then 
 success closes the breaker, its failure opens it again with twice the pause.
 
 It opens after `FAILURES_TO_OPEN` failures in a row, or at once when a request that got no answer has cost
-`LOST_MS_TO_OPEN` of an invocation: three such requests would cost the customer seconds.
+`LOST_MS_TO_OPEN` of an invocation: three such requests would cost the customer seconds. A request that was given up
+sooner counts as a failure, unless it had so little time that its end says nothing.
 
-    state     success   failure                lost time        pause over
-    CLOSED    CLOSED    CLOSED, OPEN at the 3rd  OPEN from 1 s    -
-    OPEN      CLOSED    OPEN                   OPEN             one probe: PROBING
-    PROBING   CLOSED    OPEN, pause doubled    OPEN, doubled    -
+    state     success   failure                  given up after         pause over
+    CLOSED    CLOSED    CLOSED, OPEN at the 3rd  < 0.1 s: CLOSED        -
+                                                 < 1 s: as failure
+                                                 else OPEN
+    OPEN      CLOSED    OPEN                     OPEN                   one probe: PROBING
+    PROBING   CLOSED    OPEN, pause doubled      OPEN, pause doubled    -
 
 Knows no clock: monotonic milliseconds are passed in.
 """
@@ -24,6 +27,7 @@ PROBING: Final = 2
 
 FAILURES_TO_OPEN: Final = 3
 LOST_MS_TO_OPEN: Final = 1_000
+LOST_MS_TO_COUNT: Final = 100
 PAUSE_MIN_MS: Final = 5_000
 PAUSE_MAX_MS: Final = 300_000
 
@@ -61,8 +65,13 @@ class Breaker:
     def on_lost_time(self, lost_ms: int, now_ms: int) -> bool:
         """A request was given up after `lost_ms` without an answer. Returns as `on_failure`."""
         if self.state == CLOSED and lost_ms < LOST_MS_TO_OPEN:
-            return False
+            return lost_ms >= LOST_MS_TO_COUNT and self.on_failure(now_ms)
         return self._open(now_ms)
+
+    @property
+    def pause_s(self) -> int:
+        """Seconds from the last failure to the next probe."""
+        return self._pause_ms // 1000
 
     def _open(self, now_ms: int) -> bool:
         was_closed = self.state == CLOSED

@@ -7,6 +7,9 @@ into the retry queue, which the next flush sends first. So no request is in flig
 A background flush may be frozen half-way, with `/next` pending. An attempt that fails after the process was frozen says
 nothing about the peer and is repeated without being counted.
 
+Every destination has a circuit breaker. While it is open nothing goes there and nothing is waited for; when it may be
+probed, one delivery goes out beside the flush, which nobody waits for either. The final flush asks no breaker.
+
 While the API key is being resolved for the first time nothing is taken from the sinks: a flush is held for the key, and
 an interrupted one has lost nothing. When a secret source fails, what needs the key waits in the retry queue.
 """
@@ -20,9 +23,10 @@ from thimble.http.client import Client, OutgoingRequest
 from thimble.reactor.errors import ReactorError
 from thimble.reactor.loop import Loop, Signal, Task
 from thimble.shell.api_key import ApiKeySource
+from thimble.shell.breaker import CLOSED, Breaker
 from thimble.shell.log import Log
 from thimble.shell.retry import RetryQueue
-from thimble.sinks.sink import DELIVERED, REFUSED, RETRY, Delivery, Sink
+from thimble.sinks.sink import REFUSED, RETRY, Delivery, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -63,6 +67,7 @@ class Flusher:
         self._holder: Task | None = None
         self._active = 0
         self._is_final = False
+        self._breakers: dict[str, Breaker] = {}
         self._is_idle = Signal()
         loop.set_signal(self._is_idle)
 
@@ -109,13 +114,46 @@ class Flusher:
             self._spawn_sender(self._send_queue())
 
     def _take(self) -> None:
-        self._queue.extend(self._retry.take_all())
+        """Fill the queue with what may go out, and send the probes that are due."""
         for sink in self._sinks:
-            try:
-                self._queue.extend(sink.take(self._is_final))
-            except Exception as error:  # a defect of one sink must not keep the others from sending
-                text = f"{sink.kind.upper()} | Nothing can be sent: {type(error).__name__}: {error}"
-                self._log.error_once(f"{sink.kind} defect", text)
+            breaker = self._breakers.get(sink.target_key)
+            if breaker is None or breaker.state == CLOSED or self._is_final or breaker.may_probe(self._now_ms()):
+                self._take_from(sink)
+        waiting = self._retry.take_all()
+        waiting.extend(self._queue)
+        self._queue = []
+        for delivery in waiting:
+            breaker = self._breaker(delivery)
+            if breaker.state == CLOSED or self._is_final:
+                self._queue.append(delivery)
+            elif breaker.may_probe(self._now_ms()) and (delivery.api_key or self._api_key.value):
+                breaker.begin_probe()
+                self._loop.spawn(self._probe(delivery), "probe")
+            else:
+                self._retry.put(delivery, False)
+
+    def _take_from(self, sink: Sink) -> None:
+        try:
+            self._queue.extend(sink.take(self._is_final))
+        except Exception as error:  # a defect of one sink must not keep the others from sending
+            text = f"{sink.kind.upper()} | Nothing can be sent: {type(error).__name__}: {error}"
+            self._log.error_once(f"{sink.kind} defect", text)
+
+    def _now_ms(self) -> int:
+        return self._loop.now_ns() // 1_000_000
+
+    def _breaker(self, delivery: Delivery) -> Breaker:
+        key = delivery.target.key
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            breaker = self._breakers[key] = Breaker()
+        return breaker
+
+    async def _probe(self, delivery: Delivery) -> None:
+        """Try one delivery at a destination that failed before; nobody waits for it."""
+        await self._deliver_or_keep(delivery)
+        if self._active == 0:
+            self._client.close()
 
     def _set_aside_without_key(self) -> None:
         """Keep what needs the missing key while it may come, or else drop it."""
@@ -153,15 +191,26 @@ class Flusher:
         try:
             while self._queue:
                 delivery = self._queue.pop(0)
-                is_settled = False
-                try:
-                    await self._deliver(delivery)
-                    is_settled = True
-                finally:
-                    if not is_settled:
-                        self._retry.put(delivery, False)
+                if self._is_final or self._breaker(delivery).state == CLOSED:
+                    await self._deliver_or_keep(delivery)
+                else:
+                    self._retry.put(delivery, False)
         finally:
             self._end_sender()
+
+    async def _deliver_or_keep(self, delivery: Delivery) -> None:
+        """Deliver; when this task is ended on the way, keep the delivery and tell the breaker what it has cost."""
+        is_settled = False
+        began_ns = self._loop.now_ns()
+        try:
+            await self._deliver(delivery)
+            is_settled = True
+        finally:
+            if not is_settled:
+                self._retry.put(delivery, False)
+                lost_ms = (self._loop.now_ns() - began_ns) // 1_000_000
+                if self._breaker(delivery).on_lost_time(lost_ms, self._now_ms()):
+                    self._tell_opened(delivery, f"no answer in {lost_ms} ms")
 
     def _spawn_sender(self, coroutine: Coroutine[Any, Any, None]) -> Task:
         self._active += 1
@@ -179,6 +228,7 @@ class Flusher:
     async def _deliver(self, delivery: Delivery) -> None:
         """Try until the answer is final, the attempts are used up, or the owner ends the task."""
         sink = delivery.sink
+        breaker = self._breaker(delivery)
         attempt = 0
         while True:
             freezes = self._loop.freezes
@@ -193,10 +243,12 @@ class Flusher:
             else:
                 verdict = sink.judge(response.status)
                 reason = f"status {response.status}"
-            if verdict == DELIVERED:
-                return
-            if verdict == REFUSED:
-                self._refused(delivery, reason)
+            if verdict != RETRY:
+                if breaker.state != CLOSED:
+                    self._log.info(f"{sink.kind.upper()} | {delivery.target.host} answers again.")
+                breaker.on_success()
+                if verdict == REFUSED:
+                    self._refused(delivery, reason)
                 return
             if self._loop.freezes != freezes:
                 attempt -= 1
@@ -205,9 +257,16 @@ class Flusher:
                 text = f"{sink.kind.upper()} | Failed to send to {host} after {attempt} attempts: {reason}"
                 self._log.error_once(f"{sink.kind} {reason}", text)
                 self._retry.put(delivery, True)
+                if breaker.on_failure(self._now_ms()):
+                    self._tell_opened(delivery, reason)
                 return
             else:
                 await self._loop.sleep_ms(BACKOFF_MS * attempt)
+
+    def _tell_opened(self, delivery: Delivery, reason: str) -> None:
+        pause_s = self._breaker(delivery).pause_s
+        text = f"{delivery.target.host} fails ({reason}); data is kept, the next try comes in {pause_s} s"
+        self._log.error_once(f"{delivery.target.key} down", f"{delivery.sink.kind.upper()} | {text}")
 
     def _request(self, delivery: Delivery) -> OutgoingRequest:
         headers = [("DD-API-KEY", delivery.api_key or self._api_key.value)]

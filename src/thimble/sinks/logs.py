@@ -21,6 +21,7 @@ class LogsSink(Sink):
     def __init__(self, target: Target, processor: LogProcessor, aggregator: LogAggregator) -> None:
         self.kind = "logs"
         self.attempts_per_flush = 3
+        self.target_key = target.key
         self._target = target
         self._processor = processor
         self._aggregator = aggregator

@@ -43,6 +43,9 @@ class Sink:
 
     attempts_per_flush: int = 3
 
+    target_key: str = ""
+    """`Target.key` of the main destination: while that is known to be down, nothing is taken. "" for: always take."""
+
     def take(self, is_final: bool) -> list[Delivery]:
         """Everything that is ready, oldest first; it is the caller's from now on."""
         raise AssertionError
