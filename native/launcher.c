@@ -59,6 +59,9 @@ static const char *const dropped[] = {
 static const char *const settings[] = {
     "LC_ALL=C",
     "TZ=:",                   /* UTC, and the one spelling for which libc opens no file */
+    /* Freed small blocks that the thread cache keeps pin the end of the heap: 5.9 to 13.9 MB private after a flood of
+     * 100,000 log lines, 4.4 without the cache, at the same CPU (Python has an allocator of its own for small ones). */
+    "GLIBC_TUNABLES=glibc.malloc.tcache_count=0",
     "OPENSSL_CONF=/dev/null", /* otherwise the compiled-in path of the build machine's distribution is read */
     "_PYI_PARENT_PROCESS_LEVEL=-1",
     "_PYI_LINUX_PROCESS_NAME=thimble", /* else the process would be called after the loader */

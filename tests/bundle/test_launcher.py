@@ -70,6 +70,7 @@ def settings(root: Path) -> dict[str, str]:
     return {
         "LC_ALL": "C", "TZ": ":", "OPENSSL_CONF": "/dev/null", "_PYI_PARENT_PROCESS_LEVEL": "-1",
         "_PYI_LINUX_PROCESS_NAME": "thimble", "_PYI_ARCHIVE_FILE": str(root / "thimble" / "thimble"),
+        "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
     }  # fmt: skip
 
 
