@@ -260,7 +260,14 @@ def report(record: dict[str, object], seconds: float) -> None:
     )
 
 
+def fix_hash_seed() -> None:
+    """Start again with a fixed seed: the order of constant sets in byte code, and so the zip's bytes, depend on it."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
+
+
 def main() -> None:
+    fix_hash_seed()
     parser = argparse.ArgumentParser(description="Make the Lambda layer in dist/.")
     parser.add_argument("--form", choices=forms.FORMS, default="compiled", help="which form to ship (default compiled)")
     parser.add_argument("--force", action="store_true", help="build even when nothing changed")
