@@ -119,7 +119,10 @@ EXTENSIONS = (
     Extension("msgpack._cmsgpack", "msgpack._cmsgpack", "trace payloads"),
 )
 
-EXCLUDED_MODULES = ("thimble.boot", "thimble.build_info", "thimble.cli", "thimble.__main__", "thimble.sandbox")
+EXCLUDED_MODULES = (
+    "thimble.boot", "thimble.build_info", "thimble.cli", "thimble.__main__", "thimble.sandbox",
+    "thimble.config.document", "thimble.config.effective", "thimble.config.reference",
+)  # fmt: skip
 """Not shipped: the entry script lies inside the program, the others never run in the Lambda sandbox."""
 
 WRAPPER = "datadog_wrapper"

@@ -1,4 +1,4 @@
-"""The command line: `thimble run`, `thimble demo`, `thimble build-info`.
+"""The command line: `thimble run`, `thimble demo`, `thimble config`, `thimble build-info`.
 
 Only the parser lives here, so that `thimble --version` and a wrong option answer at once; what a command needs is
 imported when it runs.
@@ -19,7 +19,8 @@ EXIT_TROUBLE: Final = 2
 """Exit status when a command could not do its work: wrong arguments, something missing."""
 
 EXIT_LOST: Final = 3
-"""Exit status of `run --strict` when an invocation failed, something was lost, or the platform's protocol broken."""
+"""Exit status of `run --strict` when an invocation failed, something was lost, or the platform's protocol broken; of
+`config --strict` when a setting is wrong."""
 
 SANDBOX_PACKAGES: Final = ("aiohttp", "awslambdaric", "cryptography", "google", "msgpack", "rich", "trustme")
 """Top-level names that the extra `thimble[sandbox]` brings."""
@@ -30,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return _build_info(options) if options.command == "build-info" else _sandbox_command(options)
+        if options.command == "build-info":
+            return _build_info(options)
+        return _config(options) if options.command == "config" else _sandbox_command(options)
     except KeyboardInterrupt:
         return complain("interrupted")
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -69,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_demo(commands)
+    _add_config(commands)
     info = commands.add_parser(
         "build-info",
         help="say which form is installed, pure or compiled",
@@ -170,6 +174,25 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     _add_output(demo)
 
 
+def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    config = commands.add_parser(
+        "config",
+        help="show the settings in effect and where each comes from",
+        description="Show every setting as the extension would read it with this environment and the function's "
+        "datadog.yaml: its value, and where that comes from. Secrets are not shown. What is wrong with a setting is "
+        "said on standard error, in the words of the extension's own log.",
+    )
+    config.add_argument(
+        "--root", default=None, metavar="DIR", help="folder of the code, for its datadog.yaml (default: /var/task)"
+    )
+    config.add_argument(
+        "--env", action="append", default=[], metavar="K=V", help="a variable on top of the environment; repeat it"
+    )
+    config.add_argument("--changed", action="store_true", help="leave out what is at its default")
+    config.add_argument("--json", action="store_true", help="print JSON, with the meaning of each setting")
+    config.add_argument("--strict", action="store_true", help=f"exit with {EXIT_LOST} when a setting is wrong")
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--json", metavar="OUT", default=None, help="write the report as JSON; - for standard output")
@@ -185,6 +208,17 @@ def _build_info(options: argparse.Namespace) -> int:
         return complain(str(error))
     print(json.dumps(info) if options.json else describe(info))
     return 0
+
+
+def _config(options: argparse.Namespace) -> int:
+    from thimble.sandbox.settings_view import BadArguments, environment_of, show
+
+    try:
+        environ = environment_of(options.env, options.root)
+    except BadArguments as error:
+        return complain(str(error))
+    problems = show(environ, options.json, options.changed)
+    return EXIT_LOST if problems and options.strict else 0
 
 
 def _count(text: str) -> int:
