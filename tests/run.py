@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"test: {unknown[0]!r} is no part of the suite; write one of: {', '.join(PARTS)}", file=sys.stderr)
         return 2
+    # A job that a script starts in the background ignores interrupts, and so would every process that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     total: Counter[str] = Counter()
     worst = 0
