@@ -103,6 +103,10 @@ class Group:
         moves = "".join(f"echo $$ > {folder}/cgroup.procs; " for folder in self._folders)
         return ["/bin/sh", "-c", f'{moves}read -r go; exec "$@" < /dev/null', "sh", *command]
 
+    def pids(self) -> list[int]:
+        """The processes in the group now."""
+        return [int(pid) for pid in (self._folders[0] / "cgroup.procs").read_text().split()]
+
     def cpu_seconds(self) -> float:
         """CPU used in the group so far, ended processes included, in seconds."""
         if self._is_v2:

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench import namespaces
 from bench.cgroups import Group
 from bench.harness import OUT, ROOT, Unavailable
-from bench.processes import Memory, cpu_seconds_of, memory_of, peak_rss_kb_of
+from bench.processes import Memory, cpu_seconds_of, memory_of, peak_rss_kb_of, state_of
 from bench.scripted_lambda import ScriptedLambda
 
 API_KEY = "0123456789abcdef0123456789abcdef"
@@ -132,9 +132,14 @@ class Running:
                 raise RuntimeError(f"the extension is still busy after {IDLE_WAIT_S} s")
             time.sleep(SETTLED_S)
             now = self.cpu_ms()
-            quiet = quiet + 1 if now == before else 0
+            quiet = quiet + 1 if now == before and self._is_waiting() else 0
             before = now
         return before
+
+    def _is_waiting(self) -> bool:
+        """Whether it waits for something. On a busy machine a process may use no CPU because it gets none."""
+        pids = self._group.pids() if self._group is not None else [self.pid]
+        return all(state_of(pid) not in "RD" for pid in pids)
 
     def output(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")

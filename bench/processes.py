@@ -38,6 +38,14 @@ def peak_rss_kb_of(pid: int | str) -> int:
     return int(found.group(1))
 
 
+def state_of(pid: int) -> str:
+    """The state of a process in one letter: R runs or wants to, S sleeps, D waits for a disk; X when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(") ", 1)[1][0]
+    except OSError:
+        return "X"
+
+
 def cpu_seconds_of(pid: int) -> float:
     """CPU of a running process so far (all its threads, not its children), in seconds, at the clock tick's 10 ms.
 

@@ -87,6 +87,8 @@ def instructions_before(program: Program, function: str) -> list[int]:
         finally:
             api.close()
         parts = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
+        if not parts:
+            raise RuntimeError(f"{program.name} never called {function}")
         return [callgrind_total(path) for path in parts]
 
 
