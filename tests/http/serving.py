@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from thimble.http.messages import Answer, Request
-from thimble.http.server import Handler, HttpServer
+from thimble.http.server import FunctionHandler, HttpServer
 from thimble.reactor.loop import READ, Loop, Task
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BODY_LIMIT = 8 * 1024 * 1024
 
 
-class EchoHandler(Handler):
+class Echo:
     """Answers with what it was asked: method, path and body. `/slow` waits for `release`; `/defect` raises."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Serving:
     """
 
     def __init__(self, stop_ms: int = 2_000) -> None:
-        self.handler = EchoHandler()
+        self.handler = Echo()
         self.defects: list[str] = []
         self.errors: list[Task] = []
         self.left: list[str] = []
@@ -123,7 +123,8 @@ class Serving:
             self._failure = error
 
     async def _main(self, loop: Loop) -> None:
-        server = HttpServer(loop, self._socket, self.handler, "test", self._tell_defect)
+        handler = FunctionHandler(self.handler.body_limit, self.handler.handle)
+        server = HttpServer(loop, self._socket, handler, "test", self._tell_defect)
         loop.watch(self._stop_reader)
         self._is_up.set()
         await loop.wait_fd(self._stop_reader, READ)

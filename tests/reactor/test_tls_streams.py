@@ -214,7 +214,7 @@ def test_a_server_cut_anywhere_in_its_handshake_is_a_failure(authority: Authorit
         conversation(authority, port, talk)
     size = len(answers[0])
     assert size > 500
-    lengths = iter((1, 5, 6, 60, 127, 128, 133, 200, size // 2, size - 1))
+    lengths = iter((1, 5, 6, 60, 127, 128, 133, 200, size // 2, size - 20))  # signatures differ in length
 
     def half(connection: socket.socket) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -15,8 +15,9 @@ from .messages import Answer, Request
 from .parser import Head, MessageParser, ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from socket import socket as Socket
+    from typing import Any
 
 CONNECTIONS_MAX: Final = 256
 """Open connections per port. For a further one the one that idles longest is closed; when none idles, it waits."""
@@ -46,6 +47,27 @@ class Handler:
     def failed(self) -> Answer:
         """The answer when `handle` has a defect: whatever harms the client least."""
         return Answer(500)
+
+
+class FunctionHandler(Handler):
+    """A handler made of functions, for interpreted code: it cannot derive from a compiled class.
+
+    Args:
+        body_limit: As the method.
+        handle: As the method.
+    """
+
+    def __init__(
+        self, body_limit: Callable[[Head], int], handle: Callable[[Request], Coroutine[Any, Any, Answer]]
+    ) -> None:
+        self._body_limit = body_limit
+        self._handle = handle
+
+    def body_limit(self, head: Head) -> int:
+        return self._body_limit(head)
+
+    async def handle(self, request: Request) -> Answer:
+        return await self._handle(request)
 
 
 class HttpServer:
