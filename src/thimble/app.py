@@ -16,8 +16,15 @@ from thimble.config.environment import load_settings
 from thimble.config.model import Settings
 from thimble.config.urls import logs_url
 from thimble.core.drops import Drops
+from thimble.core.lifecycle.enhanced_metrics import EnhancedMetrics
 from thimble.core.lifecycle.flush_control import FlushControl
-from thimble.core.limits import LOG_ENTRIES_MAX, LOG_PAYLOAD_BYTES_MAX, LOG_STORE_BYTES_MAX
+from thimble.core.lifecycle.invocation_records import InvocationRecords
+from thimble.core.limits import (
+    INVOCATION_RECORDS_MAX,
+    LOG_ENTRIES_MAX,
+    LOG_PAYLOAD_BYTES_MAX,
+    LOG_STORE_BYTES_MAX,
+)
 from thimble.core.logs.aggregator import LogAggregator
 from thimble.core.logs.processor import LogProcessor
 from thimble.core.tags import static_tags, tag_text
@@ -32,6 +39,8 @@ from thimble.shell.compress import zstd_compressor
 from thimble.shell.flusher import Flusher
 from thimble.shell.invocations import InvocationLoop
 from thimble.shell.log import Log
+from thimble.shell.proc_stats import ProcReader
+from thimble.shell.sandbox_metrics import SandboxMetrics
 from thimble.shell.shutdown import shut_down
 from thimble.sinks.logs import LogsSink
 from thimble.sinks.sink import Sink
@@ -59,6 +68,10 @@ def write(descriptor: int, data: bytes) -> None:
         posix.write(descriptor, data)
     except OSError:
         return
+
+
+def ignore_metric(name: str, value: float, tags: list[str], timestamp_s: int) -> None:
+    """Takes our own metrics until the aggregator does."""
 
 
 def monotonic_ms() -> int:
@@ -169,11 +182,31 @@ class App:
             self.drops,
             log,
         )
+        self.metrics = SandboxMetrics(
+            self.loop,
+            EnhancedMetrics(
+                ignore_metric,
+                InvocationRecords(INVOCATION_RECORDS_MAX),
+                aws.is_managed_instance,
+                aws.is_snap_start,
+                bool(handover.is_subscribed),
+                posix.uname().machine,
+                monotonic_ms(),
+            ),
+            ProcReader(),
+            wall_ms,
+            monotonic_ms,
+            settings.enhanced_metrics,
+            settings.proc_enhanced_metrics and bool(handover.is_subscribed),
+            aws.is_managed_instance,
+            log,
+        )
         self.invocations = InvocationLoop(
             self.loop,
             ExtensionsApi(self.loop, handover),
             FlushControl(settings.flush_strategy, settings.flush_timeout_s, wall_ms() // 1000),
             self.flusher,
+            self.metrics,
             log,
             wall_ms,
             bool(handover.is_subscribed),
@@ -196,7 +229,9 @@ class App:
             self.loop.spawn(count_datagrams(self.loop, datagrams, self.drops), "dogstatsd")
         self.api_key.refresh()
         end = await self.invocations.run()
-        await shut_down(self.loop, self.invocations, self.servers, self.flusher, self.drops, self._log, end.budget_ms)
+        await shut_down(
+            self.loop, self.invocations, self.servers, self.flusher, self.metrics, self.drops, self._log, end.budget_ms
+        )
 
     def _serve(self, port: int, handler: Handler, name: str) -> None:
         sock: Socket | None = self._handover.sockets.get(port)

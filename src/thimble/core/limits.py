@@ -72,3 +72,11 @@ SHUTDOWN_QUIET_MS: Final = 300
 
 DONE_WAIT_MARGIN_MS: Final = 250
 """Before the function's deadline, when the wait for the runtime's end is given up and what is there is sent."""
+
+# --- invocations --------------------------------------------------------------------------------------------------
+
+INVOCATION_RECORDS_MAX: Final = 500
+"""Invocations that we know something about, those that are over included. The oldest is forgotten."""
+
+INIT_EVENTS_MAX: Final = 16
+"""Telemetry about the initialisation that waits for the first invocation; the newest ones are ignored beyond it."""

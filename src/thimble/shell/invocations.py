@@ -28,6 +28,7 @@ from thimble.core.limits import (
 from thimble.reactor.loop import Loop, Signal, Task
 from thimble.shell.flusher import Flusher
 from thimble.shell.log import Log
+from thimble.shell.sandbox_metrics import SandboxMetrics
 from thimble.sources.extensions_api import ExtensionsApi
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class InvocationLoop:
         api: ExtensionsApi,
         control: FlushControl,
         flusher: Flusher,
+        metrics: SandboxMetrics,
         log: Log,
         wall_ms: Callable[[], int],
         is_subscribed: bool,
@@ -80,6 +82,7 @@ class InvocationLoop:
         self._api = api
         self._control = control
         self._flusher = flusher
+        self._metrics = metrics
         self._log = log
         self._wall_ms = wall_ms
         self._is_subscribed = is_subscribed
@@ -101,6 +104,7 @@ class InvocationLoop:
 
     def on_events(self, events: list[TelemetryEvent]) -> None:
         """Take platform events in; their log lines are queued already."""
+        self._metrics.on_events(events)  # before a flush can begin that they allow
         for event in events:
             self._saw_telemetry = True
             self.is_telemetry_alive = True
@@ -113,8 +117,10 @@ class InvocationLoop:
             elif event.kind == REPORT and event.request_id in self._reports_missing:
                 self._reports_missing.remove(event.request_id)
 
-    def on_end_call(self) -> None:
-        """The tracer says that the invocation is over."""
+    def on_end_call(self, request_id: str, is_failed: bool) -> None:
+        """The tracer says that the invocation is over; `request_id` is empty where it does not say which."""
+        if is_failed:
+            self._metrics.on_failed_end_call(request_id)
         self._loop.set_signal(self._end_called)
 
     @property
@@ -153,6 +159,7 @@ class InvocationLoop:
     def _begin(self, event: LifecycleEvent) -> None:
         self._last_request_id = self._request_id
         self._request_id = event.request_id
+        self._metrics.on_invoke(event.request_id)
         self._deadline_ms = event.deadline_ms
         if event.request_id != self._done_request_id:
             self._loop.clear_signal(self._runtime_done)
@@ -165,11 +172,13 @@ class InvocationLoop:
         """See one invocation through, and return the event that follows it."""
         decision = self._control.decide(self._wall_ms() // 1000)
         if not self.is_telemetry_alive:
+            self._metrics.before_flush()
             self._flusher.start()
             self._reset_timer()
             return await self._next(NO_TELEMETRY_FLUSH_MS)
         if decision == END:
             await self._wait_until_done()
+            self._metrics.before_flush()
             await self._flusher.flush(self._loop.deadline_in_ms(self._budget_ms(self._billed_ms_max)))
             self._reset_timer()
         elif decision == PERIODIC:

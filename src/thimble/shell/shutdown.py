@@ -14,6 +14,7 @@ from thimble.reactor.loop import Loop
 from thimble.shell.flusher import Flusher
 from thimble.shell.invocations import InvocationLoop
 from thimble.shell.log import Log
+from thimble.shell.sandbox_metrics import SandboxMetrics
 
 if TYPE_CHECKING:
     from thimble.core.drops import Drops
@@ -28,12 +29,14 @@ async def shut_down(
     invocations: InvocationLoop,
     servers: list[HttpServer],
     flusher: Flusher,
+    metrics: SandboxMetrics,
     drops: Drops,
     log: Log,
     budget_ms: int,
 ) -> None:
     """Bring the process to its end within `budget_ms`."""
     deadline_ns = loop.deadline_in_ms(budget_ms)
+    metrics.on_shutdown()
     flusher.start()
     quiet_ns = min(loop.deadline_in_ms(SHUTDOWN_QUIET_MS), deadline_ns)
     while invocations.is_report_missing and loop.now_ns() < quiet_ns:

@@ -1,0 +1,164 @@
+"""Reads what the kernel says about the sandbox: `/proc`, the use of `/tmp`, the name of the system.
+
+Whatever cannot be read is missing in the answer; nothing here raises. Counting descriptors and threads of a process is
+one `stat` where the kernel tells the count (threads always: the links of `task`; descriptors since Linux 6.2: the size
+of `fd`), and otherwise a listing, which costs three times as much.
+
+Source: proc(5); specification of metrics, "CPU and network" and "tmp, descriptors, threads".
+"""
+
+from __future__ import annotations
+
+import posix
+from typing import Final
+
+from thimble.core.lifecycle.proc_files import (
+    CpuTimes,
+    Limits,
+    Network,
+    parse_cpu_times,
+    parse_network,
+    parse_uptime_ms,
+)
+from thimble.core.lifecycle.runtime import runtime_of_environment, runtime_of_system
+from thimble.core.lifecycle.sampling import UNREADABLE, Readings
+
+FILE_BYTES_MAX: Final = 1 << 20
+"""More of a file is not read; `/proc/stat` of a machine with 400 cores has 60 KB."""
+
+TMP: Final = "/tmp/"  # noqa: S108 (the folder that Lambda gives to functions, nothing is written there)
+
+_CHUNK_BYTES: Final = 32768
+_DOTS: Final = 2
+"""`.` and `..` among the links of a directory."""
+_INIT_PID: Final = "1"
+
+
+class ProcReader:
+    """Reads below the folders that it is given.
+
+    Args:
+        proc: Where the process file system is mounted.
+        tmp: The folder whose file system functions may fill.
+        os_release: The file that names the operating system.
+    """
+
+    def __init__(self, proc: str = "/proc", tmp: str = TMP, os_release: str = "/etc/os-release") -> None:
+        self._proc = proc
+        self._tmp = tmp
+        self._os_release = os_release
+        self._ticks_per_s = posix.sysconf("SC_CLK_TCK")
+        self._user = posix.geteuid()
+        self._is_probed = False
+        self._has_descriptor_counts = False
+        self._has_thread_counts = False
+
+    def cpu_times(self) -> CpuTimes | None:
+        return parse_cpu_times(read_file(self._proc + "/stat"), self._ticks_per_s)
+
+    def network(self) -> Network | None:
+        return parse_network(read_file(self._proc + "/net/dev"))
+
+    def uptime_ms(self) -> float:
+        return parse_uptime_ms(read_file(self._proc + "/uptime"))
+
+    def limits(self) -> Limits:
+        """The lowest limits among all processes."""
+        limits = Limits()
+        for pid in self._processes():
+            limits.take(read_file(f"{self._proc}/{pid}/limits"))
+        return limits
+
+    def tmp_bytes_max(self) -> int:
+        """Size of the file system under `/tmp`, 0 when it cannot be read."""
+        try:
+            status = posix.statvfs(self._tmp)
+        except OSError:
+            return 0
+        return int(status.f_bsize) * int(status.f_blocks)
+
+    def readings(self) -> Readings:
+        """What is in use now. A process that vanished makes the count of threads unreadable, not the other one."""
+        if not self._is_probed:
+            self._probe()
+        descriptors = 0
+        threads = 0
+        for pid in self._processes():
+            descriptors += self._descriptors(pid)
+            count = self._threads(pid)
+            threads = UNREADABLE if count < 0 or threads < 0 else threads + count
+        try:
+            status = posix.statvfs(self._tmp)
+            used_bytes = int(status.f_bsize) * (int(status.f_blocks) - int(status.f_bavail))
+        except OSError:
+            used_bytes = UNREADABLE
+        return Readings(used_bytes, descriptors, threads)
+
+    def runtime(self) -> str:
+        """The function's runtime: of the first process that tells it, else of the operating system."""
+        for pid in self._processes():
+            if pid != _INIT_PID:
+                runtime = runtime_of_environment(read_file(f"{self._proc}/{pid}/environ"))
+                if runtime is not None:
+                    return runtime
+        return runtime_of_system(read_file(self._os_release))
+
+    def _processes(self) -> list[str]:
+        """The ids of all processes, in the order of the directory."""
+        try:
+            names = posix.listdir(self._proc)
+        except OSError:
+            return []
+        return [name for name in names if name.isdigit()]
+
+    def _probe(self) -> None:
+        """Find out, on our own process, whether the kernel tells counts."""
+        self._is_probed = True
+        own = f"{self._proc}/{posix.getpid()}"
+        try:
+            self._has_descriptor_counts = posix.stat(own + "/fd").st_size > 0
+            self._has_thread_counts = posix.stat(own + "/task").st_nlink == _DOTS + len(posix.listdir(own + "/task"))
+        except OSError:
+            self._has_descriptor_counts = False
+            self._has_thread_counts = False
+
+    def _descriptors(self, pid: str) -> int:
+        """Open descriptors of a process; 0 when they are not ours to see."""
+        path = f"{self._proc}/{pid}/fd"
+        try:
+            if self._has_descriptor_counts:
+                status = posix.stat(path)
+                is_ours = self._user in (0, status.st_uid)
+                return int(status.st_size) if is_ours else 0
+            return len(posix.listdir(path))
+        except OSError:
+            return 0
+
+    def _threads(self, pid: str) -> int:
+        path = f"{self._proc}/{pid}/task"
+        try:
+            if self._has_thread_counts:
+                return int(posix.stat(path).st_nlink) - _DOTS
+            return len([entry for entry in posix.scandir(path) if entry.is_dir()])
+        except OSError:
+            return UNREADABLE
+
+
+def read_file(path: str) -> bytes:
+    """The beginning of a file, `FILE_BYTES_MAX` at most; empty when it cannot be read."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b""
+    data = b""
+    try:
+        while len(data) < FILE_BYTES_MAX:
+            more = posix.read(descriptor, _CHUNK_BYTES)
+            if not more:
+                break
+            data += more
+    except OSError:
+        data = b""
+    finally:
+        posix.close(descriptor)
+    return data
