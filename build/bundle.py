@@ -26,7 +26,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import archive
@@ -46,11 +46,22 @@ BUILD = forms.ROOT / "build"
 ENTRY = forms.SOURCE / "thimble" / "boot.py"
 SCRIPTS = {"layer": [BUILD / "start.py", ENTRY], "bare": [BUILD / "bare.py"]}
 """What each program runs, one after the other."""
-TOOLS = ("pyinstaller", "mypy", "cython", "certifi", "orjson", "backports.zstd", "httptools", "msgpack")
+TOOLS = ("pyinstaller", "mypy", "cython", "certifi", "orjson", "backports.zstd", "PyYAML", "deflate")
 
 
 def say(text: str) -> None:
     print(f"bundle: {text}", flush=True)
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what makes or enters the bundle; empty for what is not installed."""
+    versions = {}
+    for tool in TOOLS:
+        try:
+            versions[tool] = version(tool)
+        except PackageNotFoundError:
+            versions[tool] = ""
+    return versions
 
 
 def hash_files(paths: list[Path]) -> str:
@@ -84,7 +95,13 @@ def input_hash(form: str, folder: Path) -> str:
     if relink.available():
         paths.append(relink.archive())
     paths += relink_openssl.archives(assemble.extension_path("_ssl"))
-    facts = [form, sys.version, sys.executable, *(f"{tool} {version(tool)}" for tool in TOOLS), hash_files(paths)]
+    facts = [
+        form,
+        sys.version,
+        sys.executable,
+        *(f"{tool} {number}" for tool, number in tool_versions().items()),
+        hash_files(paths),
+    ]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
@@ -223,7 +240,7 @@ def make(form: str, folder: Path, stamp: str) -> None:
     record = {
         "version": (version_of(folder)), "form": form, "architecture": contents.architecture(),
         "python": platform.python_version(), "is_release": is_release,
-        "tools": {tool: version(tool) for tool in TOOLS},
+        "tools": tool_versions(),
         "zipped_bytes": target.stat().st_size, "unzipped_bytes": unzipped_bytes,
         "modules": modules, "inputs": stamp,
         "files": {
