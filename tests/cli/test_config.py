@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -110,17 +111,17 @@ def test_wrong_arguments_get_one_sentence(arguments: list[str], sentence: str) -
 def on_a_terminal(*arguments: str) -> str:
     """What `thimble config` writes when standard output is a terminal."""
     reader, writer = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-m", "thimble.cli", "config", *arguments], stdout=writer, cwd="/")
-    os.close(writer)
     written = b""
     try:
-        while data := os.read(reader, 65536):
-            written += data
-    except OSError:  # EIO: the other side is closed
-        pass
+        process = subprocess.Popen([sys.executable, "-m", "thimble.cli", "config", *arguments], stdout=writer, cwd="/")
+        # Our own end stays open meanwhile: when the last one closes, what nobody has read may be gone.
+        while process.poll() is None or select.select([reader], [], [], 0)[0]:
+            if select.select([reader], [], [], 0.05)[0]:
+                written += os.read(reader, 65536)
     finally:
+        os.close(writer)
         os.close(reader)
-    assert process.wait(30) == 0
+    assert process.returncode == 0
     return written.decode()
 
 
