@@ -33,7 +33,7 @@ async def test_invocations_end_in_time_whatever_the_intake_does(program: Program
 
 
 @pytest.mark.parametrize("behaviour", ["hang", "reset", "garbage", 500])
-async def test_what_one_flush_could_not_send_the_next_one_does(program: Program, behaviour: int | str) -> None:
+async def test_what_one_flush_could_not_send_a_later_one_does(program: Program, behaviour: int | str) -> None:
     async with World(program) as world:
         world.intake.faults.always("all", behaviour)
         await world.start()
@@ -41,8 +41,11 @@ async def test_what_one_flush_could_not_send_the_next_one_does(program: Program,
         assert world.messages() == []
         world.intake.faults.clear()
         await world.invocation("behind it")
-        assert [text for text in world.messages() if text in ("held up", "behind it")] == ["held up", "behind it"]
+        expected = ["held up", "behind it"]
+        if behaviour != "hang":  # what has cost two seconds is left alone for a while
+            assert [text for text in world.messages() if text in expected] == expected
         assert await world.shutdown() == 0
+        assert [text for text in world.messages() if text in expected] == expected
 
 
 async def test_an_intake_that_dies_and_returns_gets_every_line_once(program: Program) -> None:

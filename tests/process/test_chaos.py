@@ -27,6 +27,8 @@ from .world import World
 
 SABOTEUR = str(Path(__file__).with_name("saboteur.py"))
 TIMEOUT_MS = 1000
+BUSY_MACHINE_MS = 500
+"""What the others on this machine may add to the extension's own margin before the deadline; a hang adds more."""
 CALL_TIMEOUT_S = 1.0
 """How long a tracer in the function is willing to wait for us."""
 BESIDE_EACH_OTHER = 8
@@ -89,7 +91,7 @@ async def invocation(world: World, number: int) -> None:
     await tracer_call(local_http.TRACE_AGENT, "/v0.4/traces")
     await telemetry([events.runtime_done(request_id)])
     try:
-        await world.api.wait_for_next(number + 2, began_s + TIMEOUT_MS / 1000 - time.monotonic())
+        await world.api.wait_for_next(number + 2, began_s + (TIMEOUT_MS + BUSY_MACHINE_MS) / 1000 - time.monotonic())
     except TimeoutError:
         raise Defect(f"invocation {number + 1} ran into its time-out") from None
 

@@ -168,13 +168,10 @@ class Flusher:
 
     async def _hold_for_key(self) -> None:
         """Keep the flush from ending while the key is on its way, and begin when what is ready waits for it."""
-        try:
-            is_missing = not self._api_key.value
-            await self._api_key.wait()
-            if is_missing:
-                self._begin()
-        finally:
-            self._end_sender()
+        is_missing = not self._api_key.value
+        await self._api_key.wait()
+        if is_missing:
+            self._begin()
 
     async def interrupt(self) -> None:
         """End the senders where they stand; what they and the queue hold waits for the next flush."""
@@ -188,15 +185,12 @@ class Flusher:
 
     async def _send_queue(self) -> None:
         """One sender: takes deliveries until the queue is empty."""
-        try:
-            while self._queue:
-                delivery = self._queue.pop(0)
-                if self._is_final or self._breaker(delivery).state == CLOSED:
-                    await self._deliver_or_keep(delivery)
-                else:
-                    self._retry.put(delivery, False)
-        finally:
-            self._end_sender()
+        while self._queue:
+            delivery = self._queue.pop(0)
+            if self._is_final or self._breaker(delivery).state == CLOSED:
+                await self._deliver_or_keep(delivery)
+            else:
+                self._retry.put(delivery, False)
 
     async def _deliver_or_keep(self, delivery: Delivery) -> None:
         """Deliver; when this task is ended on the way, keep the delivery and tell the breaker what it has cost."""
@@ -215,15 +209,19 @@ class Flusher:
     def _spawn_sender(self, coroutine: Coroutine[Any, Any, None]) -> Task:
         self._active += 1
         self._loop.clear_signal(self._is_idle)
-        sender = self._loop.spawn(coroutine, "sender")
+        sender = self._loop.spawn(self._counted(coroutine), "sender")
         self._senders.append(sender)
         return sender
 
-    def _end_sender(self) -> None:
-        self._active -= 1
-        if self._active == 0:
-            self._loop.set_signal(self._is_idle)  # before anything that could fail: an invocation waits for it
-            self._client.close()
+    async def _counted(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run one sender, and tell the flush when the last one has ended, in whatever way."""
+        try:
+            await coroutine
+        finally:
+            self._active -= 1
+            if self._active == 0:
+                self._loop.set_signal(self._is_idle)  # before anything that could fail: an invocation waits for it
+                self._client.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Try until the answer is final, the attempts are used up, or the owner ends the task."""
