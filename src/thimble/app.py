@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from thimble.config.aws import read_lambda_environment
 from thimble.config.environment import load_settings
 from thimble.config.model import Settings
-from thimble.config.urls import logs_url
+from thimble.config.urls import logs_url, metrics_base, series_url, sketches_url
 from thimble.core.drops import Drops
 from thimble.core.lifecycle.enhanced_metrics import EnhancedMetrics
 from thimble.core.lifecycle.flush_control import FlushControl
@@ -24,14 +24,19 @@ from thimble.core.limits import (
     LOG_ENTRIES_MAX,
     LOG_PAYLOAD_BYTES_MAX,
     LOG_STORE_BYTES_MAX,
+    METRIC_CONTEXTS_MAX,
 )
 from thimble.core.logs.aggregator import LogAggregator
 from thimble.core.logs.processor import LogProcessor
+from thimble.core.metrics.aggregator import MetricsAggregator
+from thimble.core.metrics.base_tags import BASE_TAGS_MAX, BaseTags
+from thimble.core.metrics.namespace import UNPREFIXED, namespace_prefix
 from thimble.core.tags import static_tags, tag_text
 from thimble.http.client import Client
 from thimble.http.messages import parse_url
 from thimble.http.proxy import ProxyRules, parse_proxy
 from thimble.http.server import Handler, HttpServer
+from thimble.kernels.metric_store import MetricStore
 from thimble.reactor.loop import Loop, Task
 from thimble.reactor.tls import TlsContext
 from thimble.shell.api_key import ApiKeySource
@@ -43,8 +48,9 @@ from thimble.shell.proc_stats import ProcReader
 from thimble.shell.sandbox_metrics import SandboxMetrics
 from thimble.shell.shutdown import shut_down
 from thimble.sinks.logs import LogsSink
+from thimble.sinks.metrics import MetricsEndpoint, MetricsSink
 from thimble.sinks.sink import Sink
-from thimble.sources.dogstatsd_udp import count_datagrams
+from thimble.sources.dogstatsd_udp import DogStatsd
 from thimble.sources.extensions_api import ExtensionsApi
 from thimble.sources.lifecycle_http import LifecycleHandler
 from thimble.sources.telemetry import TelemetryHandler
@@ -68,10 +74,6 @@ def write(descriptor: int, data: bytes) -> None:
         posix.write(descriptor, data)
     except OSError:
         return
-
-
-def ignore_metric(name: str, value: float, tags: list[str], timestamp_s: int) -> None:
-    """Takes our own metrics until the aggregator does."""
 
 
 def monotonic_ms() -> int:
@@ -107,6 +109,31 @@ def _rules(url: str, exceptions: list[str], name: str, log: Log) -> ProxyRules |
         log.error(f"EXTENSION | {name}: {error}. Going direct.")
         return None
     return ProxyRules(proxy, exceptions)
+
+
+def metrics_endpoints(settings: Settings) -> list[MetricsEndpoint]:
+    """Where metrics go: the site's intake with the current key, then the additional ones with their own."""
+    base = metrics_base(settings)
+    endpoints = [MetricsEndpoint(parse_url(series_url(base)), parse_url(sketches_url(base)))]
+    for url, keys in settings.additional_endpoints.items():
+        series, sketches = parse_url(series_url(url)), parse_url(sketches_url(url))
+        endpoints.extend([MetricsEndpoint(series, sketches, key) for key in keys])
+    return endpoints
+
+
+def make_aggregator(settings: Settings, tags: dict[str, str], drops: Drops, log: Log) -> MetricsAggregator:
+    """The store of metrics, as the settings want it."""
+    base_tags = BaseTags(tags, settings.custom_metrics_exclude_tags)
+    if base_tags.left_out:
+        log.warn(f"METRICS | More than {BASE_TAGS_MAX} tags of the function: {base_tags.left_out} are left out.")
+    store = MetricStore(
+        METRIC_CONTEXTS_MAX,
+        settings.dogstatsd_buffer_size,
+        namespace_prefix(settings.statsd_metric_namespace),
+        UNPREFIXED,
+        settings.dogstatsd_histograms == "distribution",
+    )
+    return MetricsAggregator(store, base_tags, zstd_compressor(settings.metrics_compression_level), drops)
 
 
 def has_secret_source(settings: Settings) -> bool:
@@ -163,7 +190,12 @@ class App:
             self.aggregator,
             self.drops,
         )
-        sinks: list[Sink] = [LogsSink(parse_url(logs_url(settings)), self.processor, self.aggregator)]
+        self.metrics_aggregator = make_aggregator(settings, tags, self.drops, log)
+        self.dogstatsd: DogStatsd | None = None
+        sinks: list[Sink] = [
+            LogsSink(parse_url(logs_url(settings)), self.processor, self.aggregator),
+            MetricsSink(metrics_endpoints(settings), self.metrics_aggregator, self._drain_datagrams),
+        ]
         self.api_key = ApiKeySource(
             self.loop,
             log,
@@ -185,7 +217,7 @@ class App:
         self.metrics = SandboxMetrics(
             self.loop,
             EnhancedMetrics(
-                ignore_metric,
+                self.metrics_aggregator.insert_distribution,
                 InvocationRecords(INVOCATION_RECORDS_MAX),
                 aws.is_managed_instance,
                 aws.is_snap_start,
@@ -226,7 +258,17 @@ class App:
         self._serve(TRACE_AGENT_PORT, TraceAgentHandler(self.drops), "trace agent")
         datagrams: Socket | None = self._handover.sockets.get(DOGSTATSD_PORT)
         if datagrams is not None:
-            self.loop.spawn(count_datagrams(self.loop, datagrams, self.drops), "dogstatsd")
+            self.dogstatsd = DogStatsd(
+                self.loop,
+                datagrams,
+                self.metrics_aggregator.store,
+                self.drops,
+                wall_ms,
+                self._log.warn,
+                self._log.debug,
+                self._settings.dogstatsd_so_rcvbuf,
+            )
+            self.loop.spawn(self.dogstatsd.serve(), "dogstatsd")
         self.api_key.refresh()
         end = await self.invocations.run()
         await shut_down(
@@ -237,6 +279,10 @@ class App:
         sock: Socket | None = self._handover.sockets.get(port)
         if sock is not None:
             self.servers.append(HttpServer(self.loop, sock, handler, name, self._on_defect))
+
+    def _drain_datagrams(self) -> None:
+        if self.dogstatsd is not None:
+            self.dogstatsd.drain()
 
     async def _flush_on_call(self) -> None:
         await self.flusher.flush(self.loop.deadline_in_ms(self._settings.max_billed_ms_per_invocation))

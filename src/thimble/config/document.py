@@ -35,6 +35,7 @@ TYPES: Final = {
     "LEVEL": "level",
     "FLUSH": "strategy",
     "NS": "text",
+    "HIST": "word",
     "AEP": "JSON",
     "LAEP": "JSON",
     "PRULES": "JSON",

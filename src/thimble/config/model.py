@@ -136,6 +136,7 @@ class Settings:
         self.dogstatsd_so_rcvbuf: int = -1
         self.dogstatsd_buffer_size: int = 8192
         self.dogstatsd_queue_size: int = 1024
+        self.dogstatsd_histograms: str = ""
         self.custom_metrics_exclude_tags: tuple[str, ...] = ()
 
         # AppSec

@@ -105,6 +105,7 @@ PREFIXED: Final = {
 """Names that follow `DD_` or `DATADOG_`."""
 
 OWN: Final = {
+    "DOGSTATSD_HISTOGRAMS": ("dogstatsd_histograms", "HIST"),
     "MAX_BILLED_MS_PER_INVOCATION": ("max_billed_ms_per_invocation", "UINT"),
 }
 """Names that follow `THIMBLE_`: settings that Datadog's extension does not have."""

@@ -26,7 +26,7 @@ SECONDS_MAX: Final = 1_000_000_000.0
 
 PROPAGATION_STYLES: Final = ("datadog", "tracecontext", "b3", "b3multi", "baggage", "none")
 
-_EMPTY_IS_UNSET: Final = ("STR", "CSV", "KV", "FILT", "STYLES", "NS", "FLUSH", "LEVEL", "AEP", "LAEP")
+_EMPTY_IS_UNSET: Final = ("STR", "CSV", "KV", "FILT", "STYLES", "NS", "HIST", "FLUSH", "LEVEL", "AEP", "LAEP")
 """Codes for which an empty value means nothing at all; for the others it is a bad value."""
 
 _DIGITS: Final = "0123456789"
@@ -83,6 +83,8 @@ def parse_text(code: str, text: str, notes: list[str]) -> object | None:
         return parse_service_mapping(text, notes) or None
     if code == "NS":
         return parse_namespace(text)
+    if code == "HIST":
+        return parse_histograms(text)
     if code == "BOOLT":
         return True if text.lower() == "t" else parse_bool(text)
     if code == "LEVEL":
@@ -202,6 +204,15 @@ def parse_namespace(text: str) -> str:
     if not (text.isascii() and text[0].isalpha() and rest.isalnum()):
         raise BadValueError("is not a letter followed by letters, digits, underscores or full stops")
     return text
+
+
+def parse_histograms(text: str) -> str | None:
+    """What becomes of histograms: `distribution`, or `off`, which is the default."""
+    if text.lower() == "off":
+        return None
+    if text.lower() != "distribution":
+        raise BadValueError("is neither distribution nor off")
+    return "distribution"
 
 
 def _level(text: str) -> int:

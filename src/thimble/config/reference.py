@@ -199,9 +199,15 @@ REFERENCE: Final[dict[str, Entry]] = {
         FEW,
         bounds="a letter, then letters, digits, `_` and `.`",
     ),
+    "dogstatsd_histograms": Entry(
+        METRICS,
+        "`distribution`: take histograms and timers as distributions. `off`: refuse them, as the reference does.",
+        FEW,
+        bounds="`distribution` or `off`",
+    ),
     "dogstatsd_so_rcvbuf": Entry(
         METRICS,
-        "Receive buffer of the DogStatsD socket. Unset: the kernel's default.",
+        "Receive buffer of the DogStatsD socket. Unset: as much as the kernel grants, up to 8 MB.",
         FEW,
         unit="bytes",
         bounds="0 to 2147483647",
@@ -211,7 +217,7 @@ REFERENCE: Final[dict[str, Entry]] = {
     ),
     "dogstatsd_queue_size": Entry(
         METRICS,
-        "Datagrams that may wait to be parsed; more are dropped.",
+        "Has no effect: datagrams are parsed as they are read, and wait in the receive buffer.",
         FEW,
         unit="datagrams",
         bounds="1 to 1000000",

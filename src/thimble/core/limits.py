@@ -80,3 +80,19 @@ INVOCATION_RECORDS_MAX: Final = 500
 
 INIT_EVENTS_MAX: Final = 16
 """Telemetry about the initialisation that waits for the first invocation; the newest ones are ignored beyond it."""
+
+# --- metrics ------------------------------------------------------------------------------------------------------
+
+METRIC_CONTEXTS_MAX: Final = 10_240
+"""Contexts of the function's metrics between two flushes, as in the reference. Lines of further ones are refused."""
+
+METRIC_ENTRIES_MAX: Final = 1000
+"""Series or sketches in one payload."""
+
+SERIES_BYTES_MAX: Final = 5_242_880
+SERIES_COMPRESSED_BYTES_MAX: Final = 512_000
+"""The series intake's limits for a body. A full payload is closed; one too large when compressed is halved."""
+
+SKETCHES_BYTES_MAX: Final = 62_914_560
+SKETCHES_COMPRESSED_BYTES_MAX: Final = 3_200_000
+"""The same of the sketches intake."""

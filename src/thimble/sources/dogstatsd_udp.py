@@ -1,36 +1,162 @@
-"""The DogStatsD port, 8125/UDP, before metrics are collected: datagrams are read and counted as dropped."""
+"""The DogStatsD port, 8125/UDP: drains the socket into the store of metrics.
+
+The kernel holds what we have not read. It counts whole buffers, 768 bytes for a datagram of 60, so 200 KB are 270
+datagrams, one millisecond of a function in a loop. Hence a buffer as large as the kernel gives, and a reader that
+pauses between two looks only for as long as an eighth of it takes to fill. The pauses make a flood cheap: one wake-up
+takes many datagrams, where epoll would wake us for each.
+"""
 
 from __future__ import annotations
 
+import _socket
+from time import monotonic_ns, sleep
 from typing import TYPE_CHECKING, Final
 
+from thimble.core.metrics.refusals import Refusals
 from thimble.reactor.loop import READ, Loop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket as Socket
 
     from thimble.core.drops import Drops
+    from thimble.kernels.metric_store import MetricStore
 
-DATAGRAM_BYTES_MAX: Final = 8192
+RECEIVE_BUFFER_BYTES: Final = 4 << 20
+"""What we ask for; the kernel grants up to twice its `rmem_max`. Only what is in use takes memory."""
+
+SO_MEMINFO: Final = 55
+_MEMINFO_BYTES: Final = 36
+_USED: Final = 0
+_CAPACITY: Final = 1
+_DROPPED: Final = 8
+
+DATAGRAMS_PER_TURN: Final = 4096
+"""Read at most as many before others have their turn."""
+
+DATAGRAMS_AT_FLUSH_MAX: Final = 65536
+"""A flush reads what was sent before it, but does not chase a sender that never pauses."""
+
+BUSY_DATAGRAMS: Final = 4
+"""Found at one look: fewer, and epoll may wake us for the next."""
+
+FILL_SHARE: Final = 8
+PAUSE_NS_MIN: Final = 50_000
+PAUSE_NS_MAX: Final = 1_000_000
+BLOCKING_PAUSE_NS_MAX: Final = 300_000
+"""The loop counts milliseconds. Shorter pauses hold everything else up, which costs less than waking for nothing."""
 
 
-async def count_datagrams(loop: Loop, sock: Socket, drops: Drops) -> None:
-    """Empty the socket whenever something is in it, until cancelled."""
-    sock.setblocking(False)
-    fd = sock.fileno()
-    loop.watch(fd)
-    try:
+class DogStatsd:
+    """Reads datagrams until it is cancelled.
+
+    Args:
+        wall_ms: Unix milliseconds.
+        warn, debug: Write a line of our own log.
+        receive_buffer_bytes: As configured, or below 0 for as much as we can get.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: Socket,
+        store: MetricStore,
+        drops: Drops,
+        wall_ms: Callable[[], int],
+        warn: Callable[[str], None],
+        debug: Callable[[str], None],
+        receive_buffer_bytes: int = -1,
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._store = store
+        self._drops = drops
+        self._wall_ms = wall_ms
+        self._warn = warn
+        self._debug = debug
+        self._refusals = Refusals(drops)
+        self._kernel_drops = 0
+        self.is_open = True
+        wanted = RECEIVE_BUFFER_BYTES if receive_buffer_bytes < 0 else receive_buffer_bytes
+        try:
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, wanted)
+        except OSError as error:
+            warn(f"METRICS | The receive buffer keeps its size: {error}")
+        sock.setblocking(False)
+
+    async def serve(self) -> None:
+        """Empty the socket whenever something is in it, until cancelled."""
+        fd = self._sock.fileno()
+        try:
+            while True:
+                # Registered only while we wait: during a pause, each datagram would be an event.
+                self._loop.watch(fd)
+                await self._loop.wait_fd(fd, READ)
+                self._loop.forget(fd)
+                await self._read_while_busy()
+        finally:
+            self.is_open = False
+            self._loop.forget(fd)
+            self._sock.close()
+
+    def drain(self) -> None:
+        """Take in what was sent so far, and say what was refused or lost: before a flush empties the store."""
+        if self.is_open:
+            self._receive(DATAGRAMS_AT_FLUSH_MAX)
+            dropped = self._memory()[_DROPPED]
+            self._drops.add("metric datagrams", "receive_buffer_full", dropped - self._kernel_drops & 0xFFFFFFFF)
+            self._kernel_drops = dropped
+        warnings, details = self._refusals.report(self._store.take_refused(), self._store.take_refusals())
+        for text in warnings:
+            self._warn(text)
+        for text in details:
+            self._debug(text)
+
+    async def _read_while_busy(self) -> None:
+        before_ns = monotonic_ns()
         while True:
-            count = 0
-            try:
-                while sock.recv(DATAGRAM_BYTES_MAX) is not None:
-                    count += 1
-            except BlockingIOError:
-                pass
-            except OSError:
-                count += 0  # an ICMP error of an answer that we never sent: nothing is lost
-            drops.add("metric datagrams", "metrics_not_supported", count)
-            await loop.wait_fd(fd, READ)
-    finally:
-        loop.forget(fd)
-        sock.close()
+            memory = self._memory()
+            count = self._receive(DATAGRAMS_PER_TURN)
+            if count < BUSY_DATAGRAMS:
+                return
+            now_ns = monotonic_ns()
+            pause_ns = pause_between(now_ns - before_ns, memory[_USED], memory[_CAPACITY])
+            before_ns = now_ns
+            if pause_ns > BLOCKING_PAUSE_NS_MAX:
+                await self._loop.sleep_ms(pause_ns // 1_000_000)
+            else:
+                if pause_ns > 0:
+                    sleep(pause_ns / 1e9)
+                await self._loop.pause()
+
+    def _receive(self, datagrams_max: int) -> int:
+        try:
+            return self._store.receive(self._sock, self._wall_ms() // 1000, datagrams_max)
+        except OSError as error:
+            self._debug(f"METRICS | Reading from port 8125 failed: {error}")
+            return 0
+
+    def _memory(self) -> list[int]:
+        """What the kernel says of the socket: nine numbers, or zeros where it does not know."""
+        try:
+            raw = self._sock.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO_BYTES)
+        except OSError:
+            raw = b""
+        return [int.from_bytes(raw[at : at + 4], "little") for at in range(0, _MEMINFO_BYTES, 4)]
+
+
+def pause_between(elapsed_ns: int, used_bytes: int, capacity_bytes: int) -> int:
+    """How long to leave a socket alone.
+
+    Args:
+        elapsed_ns: Since the look before.
+        used_bytes: What has gathered since then.
+        capacity_bytes: Size of the receive buffer.
+
+    Returns:
+        Nanoseconds until an eighth of the buffer is used at the same rate: 0, or between the limits.
+    """
+    if used_bytes <= 0 or elapsed_ns <= 0:
+        return 0
+    pause_ns = elapsed_ns * (capacity_bytes // FILL_SHARE) // used_bytes
+    return 0 if pause_ns < PAUSE_NS_MIN else min(pause_ns, PAUSE_NS_MAX)
