@@ -1,6 +1,4 @@
-"""The life of a sandbox and the metrics that come of it: one test per scenario of the specification, and what each event
-counts, with value, unit, time and tags.
-"""
+"""The life of a sandbox and the metrics that come of it: the specification's scenarios, and what each event counts."""
 
 from __future__ import annotations
 
@@ -292,6 +290,13 @@ def test_the_first_count_is_sent_with_the_end_of_the_runtime_when_no_init_start_
     life.done("r1", 1000)
     assert life.names()[0] == "invocations"
     assert life.one("invocations")[3] == BASE_S
+
+
+def test_the_first_count_waits_for_nothing_when_its_end_came_before_it() -> None:
+    life = Life()
+    life.done("r1", 1000)
+    life.invoke("r1", 1010)
+    assert life.count("invocations") == 1
 
 
 @pytest.mark.parametrize("what", ["report", "second invocation", "flush", "shutdown"])

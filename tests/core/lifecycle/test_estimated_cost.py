@@ -26,9 +26,7 @@ REPORTS = [(billed, memory) for billed in BILLED_MS for memory in MEMORY_MB][:30
         (0, 128, 2e-07, 2e-07),
     ],
 )
-def test_the_cost_of_the_specifications_examples(
-    billed_ms: int, memory_mb: int, x86_64: float, aarch64: float
-) -> None:
+def test_the_cost_of_the_specifications_examples(billed_ms: int, memory_mb: int, x86_64: float, aarch64: float) -> None:
     assert estimated_cost(billed_ms, memory_mb, usd_per_gb_second("x86_64")) == x86_64
     assert estimated_cost(billed_ms, memory_mb, usd_per_gb_second("aarch64")) == aarch64
     assert estimated_cost(billed_ms, memory_mb, usd_per_gb_second("arm64")) == aarch64

@@ -28,7 +28,7 @@ def test_a_record_that_telemetry_made_is_adopted_by_its_invocation() -> None:
 
 
 def test_a_retry_under_the_same_id_is_an_invocation_of_its_own() -> None:
-    """Lambda retries a failed asynchronous invocation with its request id; the first report comes during the second run."""
+    """Lambda retries a failed asynchronous invocation so; the first report comes during the second run."""
     life = Life()
     life.init_start()
     life.invoke("r1", 300)

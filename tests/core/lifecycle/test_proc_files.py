@@ -19,9 +19,9 @@ from thimble.core.lifecycle.proc_files import (
 )
 
 DEVICES = b"""Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
-    lo:     400       8    0    0    0     0          0         0      400       8    0    0    0     0       0          0
-vinternal_1:    1200      16    0    0    0     0          0         0      300      13    0    0    0     0       0          0
+ face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
+    lo:     400    8    0    0    0     0          0         0     400    8    0    0    0     0       0          0
+vinternal_1:    1200   16    0    0    0     0          0         0     300   13    0    0    0     0       0          0
 """
 STAT = b"""cpu  2000 7 150 9000 30 0 12 0 0 0
 cpu0 1500 7 100 4000 20 0 6 0 0 0

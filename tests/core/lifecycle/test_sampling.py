@@ -1,4 +1,4 @@
-"""When to look at the use of the sandbox: rarely while nothing changes, often while it does, never for more than a share."""
+"""When to look at the use of the sandbox: rarely while nothing changes, often while it does, for a share at most."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def test_a_dear_look_is_paid_by_a_long_pause() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=60), st.integers(1, 4000))
-def test_looks_never_cost_more_than_their_share_of_the_time(
-    readings: list[tuple[int, int, int]], cost_us: int
-) -> None:
+def test_looks_never_cost_more_than_their_share_of_the_time(readings: list[tuple[int, int, int]], cost_us: int) -> None:
     for pause_ms in pauses(*readings, cost_us=cost_us):
         assert 10 <= pause_ms <= 2000
         assert cost_us / 500 <= pause_ms + 1

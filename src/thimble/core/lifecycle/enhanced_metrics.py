@@ -150,6 +150,8 @@ class EnhancedMetrics:
             self._held = record
             self._held_s = now_s
             self._replay_init(now_s)
+            if record.done_ms >= 0 or record.reported_ms >= 0:
+                self.release_held(now_s)
         else:
             self._emit("invocations", 1.0, self._tags_of(record), now_s, now_s)
         if record.is_error_pending:

@@ -1,0 +1,156 @@
+"""Readings of /proc: the real one against what Python says itself, and made-up ones file by file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from thimble.core.lifecycle.proc_files import NO_UPTIME
+from thimble.core.lifecycle.sampling import UNREADABLE
+from thimble.shell.proc_stats import ProcReader, read_file
+
+
+def process(proc: Path, pid: int, descriptors: int, threads: int, limit: str = "1024", environ: bytes = b"") -> Path:
+    """A made-up process."""
+    folder = proc / str(pid)
+    (folder / "fd").mkdir(parents=True)
+    (folder / "task").mkdir()
+    for number in range(descriptors):
+        (folder / "fd" / str(number)).touch()
+    for number in range(threads):
+        (folder / "task" / str(pid + number)).mkdir()
+    (folder / "limits").write_text(
+        f"Max open files  {limit}  {limit}  files\nMax processes  {limit}  {limit}  processes\n"
+    )
+    (folder / "environ").write_bytes(environ)
+    return folder
+
+
+def reader(folder: Path) -> ProcReader:
+    return ProcReader(str(folder / "proc"), str(folder) + "/", str(folder / "os-release"))
+
+
+def in_own_processes(code: str, *wrapper: str) -> list[str]:
+    """Run code that prints words, alone in a process namespace whose /proc shows nothing else."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", *wrapper, sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_use_is_the_sum_over_all_processes(tmp_path: Path) -> None:
+    process(tmp_path / "proc", 1, 3, 1)
+    process(tmp_path / "proc", 27, 10, 4)
+    (tmp_path / "proc" / "net").mkdir()
+    (tmp_path / "proc" / "27" / "task" / "stray file").touch()
+    readings = reader(tmp_path).readings()
+    assert (readings.descriptors, readings.threads) == (13, 5)
+
+
+def test_a_process_that_vanishes_spoils_the_threads_of_this_look_alone(tmp_path: Path) -> None:
+    process(tmp_path / "proc", 1, 3, 1)
+    (tmp_path / "proc" / "99").mkdir()
+    readings = reader(tmp_path).readings()
+    assert (readings.descriptors, readings.threads) == (3, UNREADABLE)
+
+
+def test_what_is_missing_is_no_error(tmp_path: Path) -> None:
+    nothing = ProcReader(str(tmp_path / "none"), str(tmp_path / "none"), str(tmp_path / "none"))
+    readings = nothing.readings()
+    assert (readings.tmp_used_bytes, readings.descriptors, readings.threads) == (UNREADABLE, 0, 0)
+    assert nothing.cpu_times() is None
+    assert nothing.network() is None
+    assert nothing.uptime_ms() == NO_UPTIME
+    assert nothing.tmp_bytes_max() == 0
+    assert nothing.runtime() == "unknown"
+    assert (nothing.limits().descriptors, nothing.limits().threads) == (1024, 1024)
+
+
+def test_limits_are_the_lowest_of_all_processes(tmp_path: Path) -> None:
+    process(tmp_path / "proc", 1, 0, 0, "1024")
+    process(tmp_path / "proc", 2, 0, 0, "900")
+    process(tmp_path / "proc", 3, 0, 0, "unlimited")
+    assert reader(tmp_path).limits().descriptors == 900
+
+
+def test_the_runtime_is_told_by_the_first_process_but_init(tmp_path: Path) -> None:
+    process(tmp_path / "proc", 1, 0, 0, environ=b"AWS_EXECUTION_ENV=AWS_Lambda_init\0")
+    process(tmp_path / "proc", 8, 0, 0, environ=b"PATH=/bin\0")
+    process(tmp_path / "proc", 9, 0, 0, environ=b"AWS_EXECUTION_ENV=AWS_Lambda_ruby3.3\0")
+    (tmp_path / "os-release").write_text('PRETTY_NAME="Amazon Linux 2"\n')
+    assert reader(tmp_path).runtime() == "ruby3.3"
+    (tmp_path / "proc" / "9" / "environ").write_bytes(b"")
+    assert reader(tmp_path).runtime() == "provided.al2"
+
+
+def test_tmp_is_measured_in_blocks_that_a_function_may_use(tmp_path: Path) -> None:
+    status = os.statvfs(tmp_path)
+    made = ProcReader(str(tmp_path), str(tmp_path))
+    assert made.tmp_bytes_max() == status.f_bsize * status.f_blocks
+    used = status.f_bsize * (status.f_blocks - status.f_bavail)
+    assert made.readings().tmp_used_bytes == pytest.approx(used, abs=64 << 20)  # others write here too
+
+
+def test_counts_of_the_kernel_are_those_of_a_listing() -> None:
+    """In a namespace of its own, so that the processes stand still while both are taken."""
+    code = (
+        "import subprocess, sys, threading\n"
+        "from thimble.shell.proc_stats import ProcReader\n"
+        "stop = threading.Event()\n"
+        "for _ in range(5): threading.Thread(target=stop.wait).start()\n"
+        "files = [open('/dev/null') for _ in range(11)]\n"
+        "beside = subprocess.Popen(['sleep', '60'])\n"
+        "reader = ProcReader()\n"
+        "fast = reader.readings()\n"
+        "reader._has_descriptor_counts = reader._has_thread_counts = False\n"
+        "slow = reader.readings()\n"
+        "print(fast.descriptors, slow.descriptors, fast.threads, slow.threads)\n"
+        "beside.kill(); stop.set()\n"
+    )
+    fast, slow, fast_threads, slow_threads = map(int, in_own_processes(code))
+    assert fast_threads == slow_threads >= 7
+    assert slow - fast in (0, 1)  # a listing of our own descriptors contains its own
+    assert fast >= 14
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_descriptors_of_other_users_do_not_count_and_their_threads_do() -> None:
+    """As with a listing, which they refuse. Process 1 is root's here, and we are nobody."""
+    code = (
+        "import os; from thimble.shell.proc_stats import ProcReader\n"
+        "reader = ProcReader(); reader.readings()\n"
+        "own = str(os.getpid())\n"
+        "print(reader._descriptors('1'), reader._threads('1'), reader._descriptors(own) > 2)\n"
+    )
+    shell = ("sh", "-c", 'setpriv --reuid=65534 --clear-groups "$@"; exit $?', "sh")
+    assert in_own_processes(code, *shell) == ["0", "1", "True"]
+
+
+def test_threads_of_this_process_are_seen() -> None:
+    made = ProcReader()
+    stop = threading.Event()
+    more = [threading.Thread(target=stop.wait) for _ in range(4)]
+    made.readings()
+    before = made._threads(str(os.getpid()))
+    for thread in more:
+        thread.start()
+    try:
+        assert made._threads(str(os.getpid())) == before + 4
+    finally:
+        stop.set()
+        for thread in more:
+            thread.join()
+
+
+def test_a_file_is_read_whole_and_not_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+    assert len(read_file(str(path))) == 100_000
+    path.write_bytes(b"x" * (2 << 20))
+    assert 1 << 20 <= len(read_file(str(path))) <= (1 << 20) + 32768
+    assert read_file(str(tmp_path)) == b""
