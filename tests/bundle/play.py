@@ -229,10 +229,11 @@ def play(order: dict) -> dict:
     for server in (api, intake):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     scheme = "https" if order.get("certificate") else "http"
+    address = f"{scheme}://{order.get('host', '127.0.0.1')}:{intake.server_port}"
     environ = {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}", "AWS_LAMBDA_FUNCTION_NAME": "play",
         "AWS_REGION": "us-east-1", "DD_API_KEY": "0123456789abcdef0123456789abcdef",
-        "DD_LOGS_CONFIG_LOGS_DD_URL": f"{scheme}://{order.get('host', '127.0.0.1')}:{intake.server_port}",
+        "DD_LOGS_CONFIG_LOGS_DD_URL": address, "DD_DD_URL": address, "DD_APM_DD_URL": address,
         **order.get("environ", {}),
     }  # fmt: skip
     process = start(order, root, environ)

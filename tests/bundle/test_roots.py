@@ -23,7 +23,8 @@ def assert_lived_well(record):
         ("POST", "/2020-01-01/extension/register"),
         ("PUT", "/2022-07-01/telemetry"),
     ]
-    entries = [entry for request in record["intake"] for entry in json.loads(request["body"])]
+    logs = [request for request in record["intake"] if request.get("path") == "/api/v2/logs"]
+    entries = [entry for request in logs for entry in json.loads(request["body"])]
     messages = [entry["message"]["message"] for entry in entries if isinstance(entry["message"], dict)]
     assert any("hello from the function" in message for message in messages), record["intake"]
 
