@@ -63,9 +63,10 @@ class ScriptedServer:
     closes. Connections beyond the last script are counted and closed.
     """
 
-    def __init__(self, *scripts: list[bytes | str]) -> None:
+    def __init__(self, *scripts: list[bytes | str], address: str = "127.0.0.1") -> None:
         self._scripts = list(scripts)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self._listener.settimeout(20)
         self._thread = threading.Thread(target=self._serve)
         self._is_over = threading.Event()
@@ -73,8 +74,12 @@ class ScriptedServer:
         self.connections = 0
 
     @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> ScriptedServer:
         self._thread.start()

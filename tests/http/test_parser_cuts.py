@@ -11,7 +11,7 @@ from thimble.http.parser import CHUNK_LINE_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MA
 PLACES = st.lists(st.integers(0, 1_000_000), max_size=12)
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.booleans().flatmap(lambda side: st.tuples(st.just(side), conversations(side))), PLACES)
 @example((True, b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), [1, 3])
 @example((True, b"GET / HTTP/1.1\nHost: a\r\n\r\n"), [15])

@@ -38,6 +38,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
+def is_refused(server: Serving) -> bool:
+    """Whether the server takes no more connections."""
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_a_request_that_comes_byte_by_byte_is_answered(client: RawClient) -> None:
     client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for at in range(len(POST)):
@@ -274,6 +283,24 @@ def test_stop_lets_a_running_request_finish_and_ends_idle_connections() -> None:
         idle.close()
         slow.close()
     assert server.stop_took_s < 5
+
+
+def test_stop_lets_a_request_that_has_begun_to_arrive_finish() -> None:
+    with Serving(stop_ms=10_000) as server:
+        client = RawClient(server.connect())
+        late = RawClient(server.connect())
+        late.send(POST[:20])
+        time.sleep(0.05)  # nobody tells when the server has read it
+        client.send(POST[:-2])
+        wait_until(lambda: server.handler.bodies_begun == 1)
+        server.stop()
+        wait_until(lambda: is_refused(server))
+        for waiting, rest in ((client, POST[-2:]), (late, POST[20:])):
+            waiting.send(rest)
+            status, headers, body = waiting.answer()
+            assert (status, headers["connection"], body) == (200, "close", b"hello")
+            waiting.close()
+        server.join()
 
 
 def test_stop_ends_at_its_deadline_whatever_clients_do() -> None:

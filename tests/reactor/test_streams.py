@@ -55,6 +55,24 @@ def test_a_big_send_waits_for_the_reader_and_loses_nothing() -> None:
     assert run(main) == data
 
 
+def test_a_small_send_through_a_smaller_buffer_loses_nothing() -> None:
+    left, right = tcp_pair()
+    left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    right.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    data = os.urandom(40_000)
+
+    async def main(loop: Loop) -> bytes:
+        sender, receiver = SocketStream(loop, left), SocketStream(loop, right)
+        reader = loop.spawn(read_all(receiver, 3_000), "reader")
+        await sender.send(data)
+        sender.close()
+        received: bytes = await finished(loop, reader)
+        receiver.close()
+        return received
+
+    assert run(main) == data
+
+
 def test_a_send_that_nobody_takes_ends_at_its_deadline() -> None:
     left, right = tcp_pair()
 

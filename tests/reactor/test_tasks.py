@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 
@@ -222,12 +223,12 @@ def test_hundreds_of_ready_descriptors_win_against_a_deadline_that_is_due() -> N
             taken += len(sock.recv(1))
             loop.forget(sock.fileno())
 
-        deadline_ns = loop.deadline_in_ms(50)
+        deadline_ns = loop.deadline_in_ms(400)
         tasks = [loop.spawn(reader(left, deadline_ns), "reader") for left, _ in pairs]
         await loop.sleep_ms(1)
         for _, right in pairs:
             right.send(b"x")
-        time.sleep(0.1)
+        time.sleep(0.5)
         for task in tasks:
             await loop.join(task)
         return taken
@@ -286,6 +287,35 @@ def test_reading_and_writing_one_descriptor_are_two_waits() -> None:
     assert run(main) == ["full", "read b'now'", "writable"]
     left.close()
     right.close()
+
+
+def test_a_pipe_whose_other_end_closes_wakes_reader_and_writer() -> None:
+    """The kernel then tells EPOLLHUP or EPOLLERR alone, without EPOLLIN or EPOLLOUT."""
+    (empty_reader, its_writer), (its_reader, full_writer) = os.pipe(), os.pipe()
+    os.set_blocking(full_writer, False)
+    os.write(full_writer, bytes(65536))
+
+    async def main(loop: Loop) -> None:
+        loop.watch(empty_reader)
+        loop.watch(full_writer)
+        far_ns = loop.deadline_in_ms(20_000)
+        tasks = [
+            loop.spawn(loop.wait_fd(empty_reader, READ, far_ns), "reader"),
+            loop.spawn(loop.wait_fd(full_writer, WRITE, far_ns), "writer"),
+        ]
+        await loop.sleep_ms(1)
+        assert [task.is_done for task in tasks] == [False, False]
+        os.close(its_writer)
+        os.close(its_reader)
+        for task in tasks:
+            await loop.join(task)
+            assert task.error is None
+        loop.forget(empty_reader)
+        loop.forget(full_writer)
+
+    run(main)
+    os.close(empty_reader)
+    os.close(full_writer)
 
 
 def test_forgetting_a_descriptor_ends_the_wait_for_it() -> None:

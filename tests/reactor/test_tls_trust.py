@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def refusal(authority: Authority, server: ssl.SSLContext, host: str = "localhost
 def test_an_expired_certificate_is_refused(authority: Authority) -> None:
     server = authority.server_context(days=(-30, -1))
     assert refusal(authority, server) == "certificate not accepted: certificate has expired"
+
+
+def test_a_server_that_is_refused_is_told_why(authority: Authority) -> None:
+    told: list[str] = []
+
+    def handle(connection: socket.socket) -> None:
+        try:
+            authority.server_context(days=(-30, -1)).wrap_socket(connection, server_side=True).recv(1)
+        except ssl.SSLError as error:
+            told.append(error.reason)
+
+    with serving(handle) as port:
+        talk(port, TlsContext("", str(authority.file), True))
+    assert told == ["SSLV3_ALERT_CERTIFICATE_EXPIRED"]
 
 
 def test_a_certificate_of_tomorrow_is_refused(authority: Authority) -> None:

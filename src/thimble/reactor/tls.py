@@ -61,7 +61,6 @@ class TlsContext:
         context._set_alpn_protocols(b"\x08http/1.1")
         self._context = context
         self._want_read: type[BaseException] = _ssl.SSLWantReadError
-        self._zero_return: type[BaseException] = _ssl.SSLZeroReturnError
         self._error: type[BaseException] = _ssl.SSLError
 
     async def wrap(self, raw: ByteStream, host: str, deadline_ns: int) -> TlsStream:
@@ -86,14 +85,13 @@ class TlsContext:
 
 
 class TlsStream(ByteStream):
-    """A TLS connection over another stream, which it owns."""
+    """A TLS connection over another stream, which it owns. One task at a time uses it."""
 
     def __init__(self, raw: ByteStream, context: TlsContext, incoming: Any, outgoing: Any, host: str) -> None:
         self._raw = raw
         self._incoming = incoming
         self._outgoing = outgoing
         self._want_read = context._want_read
-        self._zero_return = context._zero_return
         self._error = context._error
         try:
             self._tls: Any = context._context._wrap_bio(incoming, outgoing, False, host)
@@ -125,8 +123,6 @@ class TlsStream(ByteStream):
             except self._want_read:
                 await self._flush(deadline_ns)
                 await self._fill(deadline_ns, "a TLS record")
-            except self._zero_return:
-                return b""
             except self._error as error:
                 raise TlsFailed(_reason(error)) from None
 
@@ -137,7 +133,7 @@ class TlsStream(ByteStream):
             # In slices, so that the ciphertext that waits in memory stays small whatever the payload.
             try:
                 at += self._tls.write(view[at : at + RECEIVE_BYTES])
-            except self._want_read:  # the peer renegotiates
+            except self._want_read:  # the peer renegotiates, and is not done yet
                 await self._flush(deadline_ns)
                 await self._fill(deadline_ns, "a TLS renegotiation")
             except self._error as error:
