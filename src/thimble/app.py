@@ -8,7 +8,7 @@ from __future__ import annotations
 import posix
 import select
 import sys
-from time import monotonic_ns, time_ns
+from time import monotonic_ns, thread_time_ns, time_ns
 from typing import TYPE_CHECKING, Final
 
 from thimble.config.aws import read_lambda_environment
@@ -228,6 +228,7 @@ class App:
             ProcReader(),
             wall_ms,
             monotonic_ms,
+            thread_time_ns,
             settings.enhanced_metrics,
             settings.proc_enhanced_metrics and bool(handover.is_subscribed),
             aws.is_managed_instance,

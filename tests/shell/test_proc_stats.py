@@ -104,13 +104,14 @@ def test_counts_of_the_kernel_are_those_of_a_listing() -> None:
         "stop = threading.Event()\n"
         "for _ in range(5): threading.Thread(target=stop.wait).start()\n"
         "files = [open('/dev/null') for _ in range(11)]\n"
-        "beside = subprocess.Popen(['sleep', '60'])\n"
+        "beside = subprocess.Popen(['sh', '-c', 'echo; read x'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        "beside.stdout.readline()  # it has opened what it opens\n"
         "reader = ProcReader()\n"
         "fast = reader.readings()\n"
         "reader._has_descriptor_counts = reader._has_thread_counts = False\n"
         "slow = reader.readings()\n"
         "print(fast.descriptors, slow.descriptors, fast.threads, slow.threads)\n"
-        "beside.kill(); stop.set()\n"
+        "beside.communicate(); stop.set()\n"
     )
     fast, slow, fast_threads, slow_threads = map(int, in_own_processes(code))
     assert fast_threads == slow_threads >= 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, thread_time_ns
 from typing import Any
 
 import pytest
@@ -45,6 +45,7 @@ class Sandbox:
             ProcReader(str(self.proc), str(folder) + "/", str(folder / "os-release")),
             lambda: BASE_S * 1000,
             lambda: 300,
+            thread_time_ns,
             is_on,
             reads_use,
             managed,

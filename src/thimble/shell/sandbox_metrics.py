@@ -37,6 +37,7 @@ class SandboxMetrics:
     Args:
         wall_ms: Unix milliseconds.
         clock_ms: Monotonic milliseconds, those during which the sandbox was frozen included.
+        cpu_ns: CPU time of this thread in nanoseconds.
         is_on: Whether there are such metrics at all; otherwise nothing is read and nothing is counted.
         reads_use: Whether to read CPU, network, and the use of `/tmp`, descriptors and threads.
         is_managed: Whether invocations overlap; they then begin with `platform.start`.
@@ -49,6 +50,7 @@ class SandboxMetrics:
         reader: ProcReader,
         wall_ms: Callable[[], int],
         clock_ms: Callable[[], int],
+        cpu_ns: Callable[[], int],
         is_on: bool,
         reads_use: bool,
         is_managed: bool,
@@ -59,6 +61,7 @@ class SandboxMetrics:
         self._reader = reader
         self._wall_ms = wall_ms
         self._clock_ms = clock_ms
+        self._cpu_ns = cpu_ns
         self._is_on = is_on
         self._reads_use = reads_use
         self._is_managed = is_managed
@@ -214,10 +217,10 @@ class SandboxMetrics:
 
     def _look(self, peaks: Peaks, schedule: SampleSchedule) -> int:
         """Look at what is in use, and answer how long to wait before the next look."""
-        before_ns = self._loop.now_ns()
+        before_ns = self._cpu_ns()
         readings = self._reader.readings()
         peaks.take(readings)
-        return schedule.next_ms(readings, (self._loop.now_ns() - before_ns) // 1000)
+        return schedule.next_ms(readings, (self._cpu_ns() - before_ns) // 1000)
 
     def _now_s(self) -> int:
         return self._wall_ms() // 1000

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thimble.core.lifecycle.sampling import UNREADABLE, Peaks, Readings, SampleSchedule
+from thimble.core.lifecycle.sampling import (
+    CREDIT_US_MAX,
+    TMP_CHANGE_BYTES,
+    UNREADABLE,
+    Peaks,
+    Readings,
+    SampleSchedule,
+)
 
 
 def pauses(*readings: tuple[int, int, int], cost_us: int = 10) -> list[int]:
@@ -19,20 +26,34 @@ def test_looks_become_rare_while_nothing_changes() -> None:
 
 def test_any_change_brings_the_next_look_near_again() -> None:
     quiet = [(4096, 30, 7)] * 4
-    for changed in ((8192, 30, 7), (4096, 29, 7), (4096, 30, 8)):
+    for changed in ((4096 + TMP_CHANGE_BYTES, 30, 7), (4096, 29, 7), (4096, 30, 8)):
         assert pauses(*quiet, changed, changed) == [10, 20, 40, 80, 10, 20]
 
 
+def test_a_little_more_or_less_in_tmp_is_no_change() -> None:
+    assert pauses((4096, 30, 7), (4095 + TMP_CHANGE_BYTES, 30, 7), (8192, 30, 7)) == [10, 20, 40]
+
+
+def test_the_first_looks_are_dense_though_everything_changes() -> None:
+    """Every 10 ms until the credit is used up; then looks of 60 us come every 60 ms."""
+    restless = pauses(*[(0, number, 1) for number in range(60)], cost_us=60)
+    assert restless[:19] == [10] * 19
+    assert set(restless[-30:]) == {60}
+
+
 def test_a_dear_look_is_paid_by_a_long_pause() -> None:
-    assert pauses((0, 1, 1), (0, 2, 1), (0, 3, 1), cost_us=60) == [30, 30, 30]
+    assert pauses(*[(0, number, 1) for number in range(3)], cost_us=1800) == [800, 1800, 1800]
     assert pauses((0, 1, 1), (0, 2, 1), cost_us=3600 * 1_000_000) == [2000, 2000]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=60), st.integers(1, 4000))
-def test_looks_never_cost_more_than_their_share_of_the_time(readings: list[tuple[int, int, int]], cost_us: int) -> None:
-    for pause_ms in pauses(*readings, cost_us=cost_us):
-        assert 10 <= pause_ms <= 2000
-        assert cost_us / 500 <= pause_ms + 1
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=60), st.integers(1, 1900))
+def test_looks_cost_a_millisecond_a_second_and_the_credit_at_most(
+    readings: list[tuple[int, int, int]], cost_us: int
+) -> None:
+    found = pauses(*readings, cost_us=cost_us)
+    assert all(10 <= pause_ms <= 2000 for pause_ms in found)
+    spent_us = cost_us * len(found)
+    assert spent_us <= CREDIT_US_MAX + sum(found)
 
 
 @given(st.lists(st.tuples(*[st.integers(UNREADABLE, 1 << 40)] * 3), min_size=1))
