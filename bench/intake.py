@@ -57,7 +57,7 @@ class IntakeProcess:
     @property
     def variables(self) -> dict[str, str]:
         """What the extension needs to find it."""
-        found = {"DD_LOGS_CONFIG_LOGS_DD_URL": self.url}
+        found = {name: self.url for name in ("DD_LOGS_CONFIG_LOGS_DD_URL", "DD_DD_URL", "DD_APM_DD_URL")}
         if self._ca_file is not None:
             found["DD_TLS_CERT_FILE"] = str(self._ca_file)
         return found
@@ -89,8 +89,9 @@ class IntakeProcess:
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.close()
-        totals: dict[str, int] = self._read()["totals"].get("logs", {})
+        totals: dict[str, dict[str, int]] = self._read()["totals"]
         self._process.wait(WAIT_S)
-        if totals.get("problems", 0) or totals.get("requests", 0) != totals.get("accepted", 0):
-            raise RuntimeError(f"the intake did not like every payload: {totals}")
-        return totals
+        for product, sums in totals.items():
+            if sums["problems"] or sums["requests"] != sums["accepted"]:
+                raise RuntimeError(f"the intake did not like every payload of {product}: {sums}")
+        return totals.get("logs", {})

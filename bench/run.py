@@ -17,7 +17,7 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import harness  # noqa: E402 (the folder above had to be put on the path)
+from bench import harness, namespaces  # noqa: E402 (the folder above had to be put on the path)
 
 NOT_FIGURES = {"__init__", "harness", "run"}
 
@@ -116,4 +116,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    namespaces.restart_isolated()
     sys.exit(main())
