@@ -75,6 +75,7 @@ class Aws:
         self.delegated_key: str | None = "delegated-key"
         self.wrong: list[str] = []
         """Signatures that botocore would not have made."""
+        self._called = asyncio.Event()
 
     # --- what the tests set up -----------------------------------------------------------------------------------
 
@@ -120,6 +121,13 @@ class Aws:
             fields["EncryptionContext"] = context
         return str(self.create("TrentService.Encrypt", **fields)["CiphertextBlob"])
 
+    async def wait_for_calls(self, count: int, timeout_s: float = 10.0) -> None:
+        """Wait until so many signed calls have come in all."""
+        async with asyncio.timeout(timeout_s):
+            while len(self.calls) < count:
+                self._called.clear()
+                await self._called.wait()
+
     # --- serving -------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Aws:
@@ -158,6 +166,7 @@ class Aws:
                 return web.json_response({"errors": ["echo of a secret"]}, status=403)
             return web.json_response({"data": {"attributes": {"api_key": self.delegated_key}}})
         self.calls.append(call)
+        self._called.set()
         self._check(call)
         fault = self.faults.pop(0) if self.faults else ""
         await self.is_answering.wait()

@@ -75,7 +75,7 @@ async def sabotaged_run(program: Program, target: str, error: str) -> None:
         world.api.send(events.shutdown())
         began_s = time.monotonic()
         try:
-            await world.extension.exit(2.0)
+            await world.extension.exit(2.0 + BUSY_MACHINE_MS / 1000)
         except TimeoutError:
             raise Defect(f"still there {time.monotonic() - began_s:.1f} s after SHUTDOWN") from None
         if len(world.own_lines()) > 12:

@@ -6,6 +6,7 @@ AWS is at its own names on port 443, with TLS; see `aws.py`.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -139,9 +140,7 @@ async def test_a_refused_delegation_is_said_without_the_answers_text(program: Pr
 async def test_the_secret_is_asked_for_beside_the_start_and_never_before_next(program: Program, tmp_path: Path) -> None:
     async with Aws(tmp_path) as aws, secret_world(aws, program, **by_secret_name(aws)) as world:
         await world.start()
-        async with asyncio.timeout(10):
-            while not aws.calls:
-                await asyncio.sleep(0.01)
+        await aws.wait_for_calls(1)
         assert aws.calls[0].at_s > world.api.of(NEXT)[0].at_s
         assert await world.shutdown(has_report=False) == 0
 
@@ -201,6 +200,26 @@ async def test_a_service_that_never_answers_is_asked_again_after_five_seconds(pr
         assert 5.0 <= aws.calls[1].at_s - aws.calls[0].at_s < 7.0
         assert sent_at == 2, "two flushes of 2 s end without the key, the third one gets it"
         assert lines_sent(world) == [f"line {number}" for number in range(6)]
+
+
+async def test_a_freeze_in_the_middle_of_a_call_says_nothing_about_the_service(
+    program: Program, tmp_path: Path
+) -> None:
+    async with Aws(tmp_path) as aws, secret_world(aws, program, **by_secret_name(aws)) as world:
+        aws.faults.extend([CLOSE, 503])
+        aws.is_answering.clear()
+        await world.start()
+        await aws.wait_for_calls(1)
+        world.extension.send_signal(signal.SIGSTOP)
+        aws.is_answering.set()
+        await asyncio.sleep(3.5)  # frozen, and meanwhile the connection breaks
+        world.extension.send_signal(signal.SIGCONT)
+        await aws.wait_for_calls(3)
+        await world.invocation("line")
+        assert await world.shutdown() == 0
+        assert len(aws.calls) == 3, "the broken call, the one that counts, its repetition"
+        assert lines_sent(world) == ["line"]
+        assert world.own_lines() == []
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,6 @@ async def test_batches_posted_beside_each_other_arrive_whole(program: Program) -
         assert await world.shutdown() == 0
         found = [text for text in world.messages() if text.startswith("line ")]
         assert Counter(found) == Counter(f"line {a} {b} {c}" for a in range(8) for b in range(10) for c in range(100))
-        for name in range(8):
-            mine = [text for text in found if text.startswith(f"line {name} ")]
-            assert mine == [f"line {name} {b} {c}" for b in range(10) for c in range(100)]
 
 
 @pytest.mark.timeout(120)
