@@ -18,6 +18,7 @@ from thimble.config.urls import logs_url, metrics_base, series_url, sketches_url
 from thimble.core.drops import Drops
 from thimble.core.lifecycle.enhanced_metrics import EnhancedMetrics
 from thimble.core.lifecycle.flush_control import FlushControl
+from thimble.core.lifecycle.init_tags import InitTags
 from thimble.core.lifecycle.invocation_records import InvocationRecords
 from thimble.core.limits import (
     INVOCATION_RECORDS_MAX,
@@ -214,17 +215,18 @@ class App:
             self.drops,
             log,
         )
+        init_tags = InitTags(aws.is_snap_start, monotonic_ms())
         self.metrics = SandboxMetrics(
             self.loop,
             EnhancedMetrics(
                 self.metrics_aggregator.insert_distribution,
                 InvocationRecords(INVOCATION_RECORDS_MAX),
+                init_tags,
                 aws.is_managed_instance,
-                aws.is_snap_start,
                 bool(handover.is_subscribed),
                 posix.uname().machine,
-                monotonic_ms(),
             ),
+            init_tags,
             ProcReader(),
             wall_ms,
             monotonic_ms,

@@ -15,6 +15,7 @@ from tests.shell.test_proc_stats import process
 from thimble.core.codec.log_line import INFO
 from thimble.core.codec.telemetry_events import TelemetryEvent
 from thimble.core.lifecycle.enhanced_metrics import PREFIX, EnhancedMetrics
+from thimble.core.lifecycle.init_tags import InitTags
 from thimble.core.lifecycle.invocation_records import InvocationRecords
 from thimble.reactor.loop import Loop, Task
 from thimble.shell.log import Log
@@ -39,9 +40,11 @@ class Sandbox:
         self.lines: list[bytes] = []
         self.errors: list[BaseException | None] = []
         self.loop = Loop(select.epoll(), monotonic_ns, self._failed)
+        tags = InitTags(False, 0)
         self.metrics = SandboxMetrics(
             self.loop,
-            EnhancedMetrics(self._insert, InvocationRecords(500), managed, False, True, "x86_64", 0),
+            EnhancedMetrics(self._insert, InvocationRecords(500), tags, managed, True, "x86_64"),
+            tags,
             ProcReader(str(self.proc), str(folder) + "/", str(folder / "os-release")),
             lambda: BASE_S * 1000,
             lambda: 300,

@@ -78,8 +78,8 @@ DONE_WAIT_MARGIN_MS: Final = 250
 INVOCATION_RECORDS_MAX: Final = 500
 """Invocations that we know something about, those that are over included. The oldest is forgotten."""
 
-INIT_EVENTS_MAX: Final = 16
-"""Telemetry about the initialisation that waits for the first invocation; the newest ones are ignored beyond it."""
+EARLY_EVENTS_MAX: Final = 64
+"""Telemetry that waits for the first invocation before it is counted; the newest is ignored beyond it."""
 
 # --- metrics ------------------------------------------------------------------------------------------------------
 

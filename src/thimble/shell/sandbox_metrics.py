@@ -20,6 +20,7 @@ from thimble.core.codec.telemetry_events import (
     TelemetryEvent,
 )
 from thimble.core.lifecycle.enhanced_metrics import EnhancedMetrics, SandboxUsage
+from thimble.core.lifecycle.init_tags import InitTags
 from thimble.core.lifecycle.invocation_records import InvocationRecord
 from thimble.core.lifecycle.sampling import Peaks, SampleSchedule
 from thimble.reactor.loop import Loop, Task
@@ -47,6 +48,7 @@ class SandboxMetrics:
         self,
         loop: Loop,
         metrics: EnhancedMetrics,
+        tags: InitTags,
         reader: ProcReader,
         wall_ms: Callable[[], int],
         clock_ms: Callable[[], int],
@@ -58,6 +60,7 @@ class SandboxMetrics:
     ) -> None:
         self._loop = loop
         self._metrics = metrics
+        self._tags = tags
         self._reader = reader
         self._wall_ms = wall_ms
         self._clock_ms = clock_ms
@@ -136,7 +139,7 @@ class SandboxMetrics:
 
     def _begin(self, request_id: str) -> None:
         if not self._metrics.is_invoked:
-            self._metrics.runtime = self._reader.runtime()
+            self._tags.set_runtime(self._reader.runtime())
         record = self._metrics.on_invoke(request_id, self._now_s(), self._clock_ms())
         self._current_id = request_id
         self._read_offsets(record)
@@ -184,8 +187,8 @@ class SandboxMetrics:
 
     def _find_runtime(self) -> None:
         """On managed instances telemetry alone tells that the runtime is there."""
-        if self._is_managed and not self._metrics.runtime:
-            self._metrics.runtime = self._reader.runtime()
+        if self._is_managed and not self._tags.runtime:
+            self._tags.set_runtime(self._reader.runtime())
 
     def _read_offsets(self, record: InvocationRecord) -> None:
         if self._reads_use:

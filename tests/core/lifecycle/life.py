@@ -6,6 +6,7 @@ from typing import Any
 
 from thimble.core.codec.telemetry_events import OUT_OF_MEMORY, TelemetryEvent, parse_platform_event
 from thimble.core.lifecycle.enhanced_metrics import PREFIX, EnhancedMetrics, SandboxUsage
+from thimble.core.lifecycle.init_tags import InitTags
 from thimble.core.lifecycle.invocation_records import InvocationRecords
 from thimble.core.lifecycle.proc_files import CpuTimes, Limits, Network
 from thimble.core.lifecycle.sampling import Peaks, Readings
@@ -34,8 +35,9 @@ class Life:
     ) -> None:
         self.points: list[Point] = []
         self.records = InvocationRecords(records_max)
-        self.metrics = EnhancedMetrics(self._insert, self.records, managed, snap_start, subscribed, machine, 0)
-        self.metrics.runtime = "python3.13"
+        tags = InitTags(snap_start, 0)
+        tags.set_runtime("python3.13")
+        self.metrics = EnhancedMetrics(self._insert, self.records, tags, managed, subscribed, machine)
         self.use = (0, 0, 0)
         """Bytes of /tmp, descriptors and threads at the last look."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.core.lifecycle.life import BASE_S, Life, event
 from thimble.core.lifecycle.enhanced_metrics import SandboxUsage
+from thimble.core.limits import EARLY_EVENTS_MAX
 
 COLD = {"cold_start:true", "runtime:python3.13"}
 WARM = {"cold_start:false", "runtime:python3.13"}
@@ -212,6 +213,23 @@ def test_out_of_memory_told_by_a_line_of_no_invocation_is_counted_besides() -> N
     life.out_of_memory_line("")
     life.report(maxMemoryUsedMB=512)
     assert life.count("out_of_memory") == 2
+
+
+def test_out_of_memory_of_the_initialisation_is_tagged_as_the_first_invocation() -> None:
+    life = Life()
+    life.out_of_memory_line("", at_ms=-2000)
+    life.init_start()
+    assert life.points == []
+    life.invoke()
+    assert life.one("out_of_memory") == ("out_of_memory", 1.0, ("cold_start:true", "runtime:python3.13"), BASE_S - 2)
+
+
+def test_no_more_than_the_limit_of_early_events_is_kept() -> None:
+    life = Life()
+    for _ in range(EARLY_EVENTS_MAX + 1):
+        life.out_of_memory_line("")
+    life.shutdown()
+    assert life.count("out_of_memory") == EARLY_EVENTS_MAX
 
 
 def test_out_of_memory_told_after_the_report_is_known_to_be_counted() -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from thimble.core.codec.telemetry_events import (
     INIT_REPORT,
     INIT_START,
+    OUT_OF_MEMORY,
     RESTORE_REPORT,
     STATUS_ERROR,
     STATUS_SUCCESS,
@@ -28,17 +29,11 @@ from thimble.core.codec.telemetry_events import (
     TelemetryEvent,
 )
 from thimble.core.lifecycle.estimated_cost import estimated_cost, usd_per_gb_second
-from thimble.core.lifecycle.invocation_records import (
-    COLD,
-    INIT_UNKNOWN,
-    PROACTIVE,
-    WARM,
-    InvocationRecord,
-    InvocationRecords,
-)
+from thimble.core.lifecycle.init_tags import InitTags
+from thimble.core.lifecycle.invocation_records import INIT_UNKNOWN, InvocationRecord, InvocationRecords
 from thimble.core.lifecycle.proc_files import NO_UPTIME, utilisation
 from thimble.core.lifecycle.sampling import Peaks
-from thimble.core.limits import INIT_EVENTS_MAX
+from thimble.core.limits import EARLY_EVENTS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +42,6 @@ if TYPE_CHECKING:
     from thimble.core.lifecycle.sampling import Readings
 
 PREFIX: Final = "aws.lambda.enhanced."
-
-PROACTIVE_AFTER_MS: Final = 10_000
-"""A first invocation that comes later than this after the start found a sandbox that was made in advance."""
 
 SUSPICION_PERCENT: Final = 98
 SUSPICION_TAG: Final = "memory_exhaustion:suspected"
@@ -60,8 +52,7 @@ _SECONDS: Final = 0.001
 _SNAP_START: Final = "snap-start"
 _SNAP_START_TAG: Final = "SnapStart"
 _ON_DEMAND: Final = "on-demand"
-_DURABLE: Final = "DurableFunction"
-_OUT_OF_MEMORY: Final = "Runtime.OutOfMemory"
+_OUT_OF_MEMORY_TYPE: Final = "Runtime.OutOfMemory"
 
 
 class SandboxUsage:
@@ -81,47 +72,34 @@ class EnhancedMetrics:
 
     Args:
         insert: Takes name, value, tags and Unix seconds, not in the future; must not change the tags.
+        tags: Its runtime is to be set before the first invocation is told.
         is_managed: Several invocations at once, and neither INVOKE nor `platform.runtimeDone`.
-        is_snap_start: The sandbox was restored from a snapshot.
         waits_for_init: Telemetry will tell about the initialisation.
         machine: As the kernel names it; decides the price.
-        started_ms: When the process started, on the clock of every `clock_ms` here (monotonic milliseconds).
-
-    Attributes:
-        runtime: Value of the `runtime` tag; to be set before the first invocation is told.
     """
 
     def __init__(
         self,
         insert: Callable[[str, float, list[str], int], None],
         records: InvocationRecords,
+        tags: InitTags,
         is_managed: bool,
-        is_snap_start: bool,
         waits_for_init: bool,
         machine: str,
-        started_ms: int,
     ) -> None:
         self._insert = insert
         self._records = records
         self._is_managed = is_managed
-        self._is_snap_start = is_snap_start
         self._waits_for_init = waits_for_init and not is_managed
         self._usd_per_gb_s = usd_per_gb_second(machine)
-        self._started_ms = started_ms
-        self._restored_ms = -1
-        self.runtime = ""
+        self._tags = tags
         self._has_invocation = False
-        self._is_first_taken = False
         self._awaits_first = False
-        self._init_state = INIT_UNKNOWN
         self._is_init_counted = False
-        self._init_type = ""
-        self._is_durable = False
         self._held: InvocationRecord | None = None
         self._held_s = 0
-        self._init_events: list[TelemetryEvent] = []
+        self._early_events: list[TelemetryEvent] = []
         self._managed_peaks = Peaks()
-        self._tags: dict[int, list[str]] = {}
 
     @property
     def managed_peaks(self) -> Peaks:
@@ -140,20 +118,20 @@ class EnhancedMetrics:
         record = self._records.open(request_id)
         if self._awaits_first:
             self._awaits_first = False
+            record.init_state = self._tags.state
         else:
-            self._init_state = self._next_init_state(clock_ms)
-        record.init_state = self._init_state
+            record.init_state = self._tags.begin(clock_ms)
         self.release_held(now_s)
         is_first = not self._has_invocation
         self._has_invocation = True
         if is_first and self._waits_for_init:
             self._held = record
             self._held_s = now_s
-            self._replay_init(now_s)
+            self._replay_early(now_s)
             if record.done_ms >= 0 or record.reported_ms >= 0:
                 self.release_held(now_s)
         else:
-            self._emit("invocations", 1.0, self._tags_of(record), now_s, now_s)
+            self._emit("invocations", 1.0, self._tags.of(record), now_s, now_s)
         if record.is_error_pending:
             self._count_error(record, now_s, now_s)
         return record
@@ -177,10 +155,10 @@ class EnhancedMetrics:
 
     def on_out_of_memory(self, event: TelemetryEvent, now_s: int) -> None:
         """A log line told that memory ran out, perhaps without naming an invocation."""
-        if event.request_id:
-            self._count_out_of_memory(self._records.note(event.request_id), event.time_ms // 1000, now_s)
+        if not self._has_invocation and not self._is_managed:
+            self._hold_early(event)
         else:
-            self._emit("out_of_memory", 1.0, self._tags_now(), event.time_ms // 1000, now_s)
+            self._count_line(event, now_s)
 
     def on_runtime_done(self, event: TelemetryEvent, now_s: int, usage: SandboxUsage) -> None:
         """`platform.runtimeDone`, with or without metrics."""
@@ -210,7 +188,7 @@ class EnhancedMetrics:
             self._count_bill(record, event, now_s)
         else:
             self._emit_own(record, "duration", event.duration_ms * _SECONDS, event, now_s)
-            if record.is_invoked and record.done_ms < 0:
+            if record.is_invoked:
                 self._count_managed_run(record, event, now_s, usage)
         self._emit_totals(record, usage, now_s)
         record.forget_figures()
@@ -220,57 +198,50 @@ class EnhancedMetrics:
         record = self._held
         if record is not None:
             self._held = None
-            self._emit("invocations", 1.0, self._tags_of(record), self._held_s, now_s)
+            self._emit("invocations", 1.0, self._tags.of(record), self._held_s, now_s)
 
     # --- the sandbox ---------------------------------------------------------------------------------------------
 
     def on_init_event(self, event: TelemetryEvent, now_s: int, clock_ms: int) -> None:
         """`platform.initStart`, `platform.initReport` or `platform.restoreReport`; others are ignored."""
-        if self._is_managed and event.kind == INIT_START and not self._is_first_taken:
-            self._init_state = self._next_init_state(clock_ms)
+        if self._is_managed and event.kind == INIT_START and self._tags.state == INIT_UNKNOWN:
+            self._tags.begin(clock_ms)
             self._awaits_first = True
         if self._has_invocation or not self._waits_for_init:
             self._handle_init(event, now_s)
-        elif len(self._init_events) < INIT_EVENTS_MAX:
-            self._init_events.append(event)
+        else:
+            self._hold_early(event)
 
     def on_restore_start(self, clock_ms: int) -> None:
         """`platform.restoreStart`: the sandbox comes out of a snapshot."""
-        self._restored_ms = clock_ms
+        self._tags.on_restore_start(clock_ms)
 
     def on_shutdown(self, now_s: int, usage: SandboxUsage) -> None:
         """SHUTDOWN: to be told once."""
-        self._replay_init(now_s)
+        self._replay_early(now_s)
         self.release_held(now_s)
-        self._emit("shutdowns", 1.0, self._tags_now(), now_s, now_s)
+        self._emit("shutdowns", 1.0, self._tags.now(), now_s, now_s)
         if not self._has_invocation:
-            self._emit("unused_init", 1.0, self._tags_now(), now_s, now_s)
+            self._emit("unused_init", 1.0, self._tags.now(), now_s, now_s)
         if self._is_managed:
             self._emit_use(self._managed_peaks, usage, now_s)
 
-    def _next_init_state(self, clock_ms: int) -> int:
-        if self._is_first_taken:
-            return WARM
-        self._is_first_taken = True
-        since_ms = self._started_ms
-        if self._is_snap_start:
-            if self._restored_ms < 0:
-                return COLD
-            since_ms = self._restored_ms
-        return PROACTIVE if clock_ms - since_ms > PROACTIVE_AFTER_MS else COLD
+    def _hold_early(self, event: TelemetryEvent) -> None:
+        if len(self._early_events) < EARLY_EVENTS_MAX:
+            self._early_events.append(event)
 
-    def _replay_init(self, now_s: int) -> None:
-        events = self._init_events
-        self._init_events = []
+    def _replay_early(self, now_s: int) -> None:
+        events = self._early_events
+        self._early_events = []
         for event in events:
-            self._handle_init(event, now_s)
+            if event.kind == OUT_OF_MEMORY:
+                self._count_line(event, now_s)
+            else:
+                self._handle_init(event, now_s)
 
     def _handle_init(self, event: TelemetryEvent, now_s: int) -> None:
         if event.kind == INIT_START:
-            version = event.runtime_version
-            if version is not None and _DURABLE in version and not self._is_durable:
-                self._is_durable = True
-                self._tags.clear()
+            self._tags.set_runtime_version(event.runtime_version)
             self._waits_for_init = False
             self.release_held(now_s)
         elif event.kind == INIT_REPORT and event.has_metrics:
@@ -280,7 +251,7 @@ class EnhancedMetrics:
             self._emit(
                 "snapstart_restore_duration",
                 event.duration_ms * _SECONDS,
-                self._tags_now(),
+                self._tags.now(),
                 event.time_ms // 1000,
                 now_s,
             )
@@ -292,9 +263,8 @@ class EnhancedMetrics:
         if self._is_init_counted:
             return
         self._is_init_counted = True
-        self._init_type = init_type
-        self._tags.clear()
-        tags = self._tags_now() if record is None else self._tags_of(record)
+        self._tags.set_init_type(init_type)
+        tags = self._tags.now() if record is None else self._tags.of(record)
         self._emit("init_duration", duration_ms * _SECONDS, tags, event.time_ms // 1000, now_s)
 
     # --- counting ------------------------------------------------------------------------------------------------
@@ -305,7 +275,7 @@ class EnhancedMetrics:
             self._count_error(record, event.time_ms // 1000, now_s)
             if event.status == STATUS_TIMEOUT:
                 self._emit_own(record, "timeouts", 1.0, event, now_s)
-            elif event.status == STATUS_ERROR and event.error_type == _OUT_OF_MEMORY:
+            elif event.status == STATUS_ERROR and event.error_type == _OUT_OF_MEMORY_TYPE:
                 self._count_out_of_memory(record, event.time_ms // 1000, now_s)
         for span in event.spans:
             if span.name == "responseLatency":
@@ -323,7 +293,7 @@ class EnhancedMetrics:
         self._emit_own(record, "duration", event.duration_ms * _SECONDS, event, now_s)
         self._emit_own(record, "billed_duration", event.billed_duration_ms * _SECONDS, event, now_s)
         is_all_used = used_mb == size_mb and size_mb > 0
-        tags = self._tags_of(record)
+        tags = self._tags.of(record)
         is_exact = is_all_used or record.is_out_of_memory_counted
         if event.status != STATUS_SUCCESS and not is_exact and used_mb * 100 >= size_mb * SUSPICION_PERCENT:
             tags = [*tags, SUSPICION_TAG]
@@ -340,7 +310,6 @@ class EnhancedMetrics:
         self, record: InvocationRecord, event: TelemetryEvent, now_s: int, usage: SandboxUsage
     ) -> None:
         """What `platform.runtimeDone` would have said, out of the report of a managed instance."""
-        record.note_done(event.time_ms)
         runtime_ms = event.duration_ms
         for span in event.spans:
             if span.name == "responseLatency":
@@ -351,22 +320,29 @@ class EnhancedMetrics:
         self._count_outcome(record, event, now_s)
         self._emit_utilisation(record, usage, now_s)
 
+    def _count_line(self, event: TelemetryEvent, now_s: int) -> None:
+        """A line about memory: once for the invocation it belongs to, and always where that is not known."""
+        if event.request_id:
+            self._count_out_of_memory(self._records.note(event.request_id), event.time_ms // 1000, now_s)
+        else:
+            self._emit("out_of_memory", 1.0, self._tags.now(), event.time_ms // 1000, now_s)
+
     def _count_error(self, record: InvocationRecord, time_s: int, now_s: int) -> None:
         """One error per invocation, whoever tells it first."""
         if not record.is_error_counted:
             record.is_error_counted = True
-            self._emit("errors", 1.0, self._tags_of(record), time_s, now_s)
+            self._emit("errors", 1.0, self._tags.of(record), time_s, now_s)
 
     def _count_out_of_memory(self, record: InvocationRecord, time_s: int, now_s: int) -> None:
         if not record.is_out_of_memory_counted:
             record.is_out_of_memory_counted = True
-            self._emit("out_of_memory", 1.0, self._tags_of(record), time_s, now_s)
+            self._emit("out_of_memory", 1.0, self._tags.of(record), time_s, now_s)
 
     # --- figures of the sandbox ----------------------------------------------------------------------------------
 
     def _emit_use(self, peaks: Peaks, usage: SandboxUsage, now_s: int) -> None:
         """Limits, and the highest use with a last look at it."""
-        tags = self._tags_now()
+        tags = self._tags.now()
         limits = usage.limits
         if limits is not None:
             self._emit("fd_max", float(limits.descriptors), tags, now_s, now_s)
@@ -390,7 +366,7 @@ class EnhancedMetrics:
             return
         busy = utilisation(start, record.uptime_ms, end, usage.uptime_ms)
         if busy is not None:
-            tags = self._tags_now()
+            tags = self._tags.now()
             self._emit("cpu_total_utilization_pct", busy.total_percent, tags, now_s, now_s)
             self._emit("cpu_total_utilization", busy.total_cores, tags, now_s, now_s)
             self._emit("num_cores", float(busy.cores), tags, now_s, now_s)
@@ -399,7 +375,7 @@ class EnhancedMetrics:
 
     def _emit_totals(self, record: InvocationRecord, usage: SandboxUsage, now_s: int) -> None:
         """What went over the network and how much CPU was used since the invocation began, the freeze included."""
-        tags = self._tags_now()
+        tags = self._tags.now()
         sent, sent_now = record.network, usage.network
         if sent is not None and sent_now is not None:
             received_bytes = float(sent_now.received_bytes - sent.received_bytes)
@@ -415,35 +391,10 @@ class EnhancedMetrics:
             self._emit("cpu_system_time", system_ms, tags, now_s, now_s)
             self._emit("cpu_total_time", user_ms + system_ms, tags, now_s, now_s)
 
-    # --- tags ----------------------------------------------------------------------------------------------------
-
-    def _tags_of(self, record: InvocationRecord) -> list[str]:
-        """The tags of an invocation: as it began; one that was never invoked has those of the sandbox."""
-        return self._tags_for(record.init_state or self._init_state)
-
-    def _tags_now(self) -> list[str]:
-        return self._tags_for(self._init_state)
-
-    def _tags_for(self, init_state: int) -> list[str]:
-        """One and the same list until a tag changes, so that whoever takes it in can recognise it."""
-        tags = self._tags.get(init_state)
-        if tags is None:
-            tags = []
-            if init_state != INIT_UNKNOWN:
-                tags.append("cold_start:true" if init_state == COLD else "cold_start:false")
-                if init_state == PROACTIVE:
-                    tags.append("proactive_initialization:true")
-                if self.runtime:
-                    tags.append("runtime:" + self.runtime)
-            if self._is_durable:
-                tags.append("durable_function:true")
-            if self._init_type:
-                tags.append("init_type:" + self._init_type)
-            self._tags[init_state] = tags
-        return tags
+    # --- inserting -----------------------------------------------------------------------------------------------
 
     def _emit_own(self, record: InvocationRecord, name: str, value: float, event: TelemetryEvent, now_s: int) -> None:
-        self._emit(name, value, self._tags_of(record), event.time_ms // 1000, now_s)
+        self._emit(name, value, self._tags.of(record), event.time_ms // 1000, now_s)
 
     def _emit(self, name: str, value: float, tags: list[str], time_s: int, now_s: int) -> None:
         self._insert(PREFIX + name, value, tags, min(time_s, now_s))
