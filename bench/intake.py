@@ -57,7 +57,7 @@ class IntakeProcess:
     @property
     def variables(self) -> dict[str, str]:
         """What the extension needs to find it."""
-        found = {name: self.url for name in ("DD_LOGS_CONFIG_LOGS_DD_URL", "DD_DD_URL", "DD_APM_DD_URL")}
+        found = dict.fromkeys(("DD_LOGS_CONFIG_LOGS_DD_URL", "DD_DD_URL", "DD_APM_DD_URL"), self.url)
         if self._ca_file is not None:
             found["DD_TLS_CERT_FILE"] = str(self._ca_file)
         return found

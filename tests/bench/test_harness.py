@@ -168,7 +168,7 @@ def test_a_gate_run_ends_with_one_when_a_bound_is_passed(tmp_path: Path) -> None
     for bound, code in ((1, 1), (2, 0)):
         folder = tmp_path / str(bound) / "bench"
         folder.mkdir(parents=True)
-        for name in ("__init__", "harness", "run"):
+        for name in ("__init__", "harness", "namespaces", "run"):
             (folder / f"{name}.py").write_text(Path(run.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
         (folder / "two.py").write_text(
             '"""Always two."""\nfrom bench.harness import Measurement\nSTEADY = True\n\ndef measure(bench):\n'
