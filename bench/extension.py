@@ -41,6 +41,7 @@ VARIABLES = {
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
     "DD_API_KEY": API_KEY,
     "DD_LOGS_CONFIG_LOGS_DD_URL": "http://127.0.0.1:9",
+    "DD_DD_URL": "http://127.0.0.1:9",
 }
 """What Lambda shows to every extension, and an intake that nobody runs."""
 

@@ -46,7 +46,7 @@ async def emulator(
     task.mkdir()
     (task / "func.py").write_text(HANDLER, encoding="utf-8")
     async with Intake() as intake:
-        variables = {"DD_LOGS_CONFIG_LOGS_DD_URL": intake.url, **variables}
+        variables = {"DD_LOGS_CONFIG_LOGS_DD_URL": intake.url, "DD_DD_URL": intake.url, **variables}
         process = await rie.start(binary, rie.layer_of(program, folder / "layer"), task, "func.handler", variables)
         try:
             await rie.listening()

@@ -73,9 +73,11 @@ class World:
 
     async def start(self, wait: bool = True) -> Process:
         """Start the extension, and wait for its first `/next`."""
+        url = self.intake.url.replace("127.0.0.1", self._host)
         variables: dict[str, str | bytes] = {
             "DD_API_KEY": API_KEY,
-            "DD_LOGS_CONFIG_LOGS_DD_URL": self.intake.url.replace("127.0.0.1", self._host),
+            "DD_LOGS_CONFIG_LOGS_DD_URL": url,
+            "DD_DD_URL": url,
             **self.variables,
         }
         self._extension = await start_extension(self.program, f"127.0.0.1:{self.api.port}", variables)

@@ -38,11 +38,19 @@ DATAGRAMS_AT_FLUSH_MAX: Final = 65536
 """A flush reads what was sent before it, but does not chase a sender that never pauses."""
 
 BUSY_DATAGRAMS: Final = 4
-"""Found at one look: fewer, and epoll may wake us for the next."""
+WAKE_UPS_APART_NS: Final = 1_000_000
+"""So many datagrams at one look, or so short a time between two wake-ups, and we look by the clock instead."""
+
+QUIET_NS: Final = 10_000_000
+"""Nothing for so long, and epoll wakes us again."""
 
 FILL_SHARE: Final = 8
+BURST_BYTES_PER_MS: Final = 256 << 10
+"""What a function in a loop fills; a pause is never longer than the whole buffer lasts then."""
+
 PAUSE_NS_MIN: Final = 50_000
-PAUSE_NS_MAX: Final = 1_000_000
+PAUSE_NS_MAX: Final = 4_000_000
+MILLISECOND_NS: Final = 1_000_000
 BLOCKING_PAUSE_NS_MAX: Final = 300_000
 """The loop counts milliseconds. Shorter pauses hold everything else up, which costs less than waking for nothing."""
 
@@ -87,13 +95,19 @@ class DogStatsd:
     async def serve(self) -> None:
         """Empty the socket whenever something is in it, until cancelled."""
         fd = self._sock.fileno()
+        woken_ns = 0
         try:
+            self._loop.watch(fd)
             while True:
-                # Registered only while we wait: during a pause, each datagram would be an event.
-                self._loop.watch(fd)
                 await self._loop.wait_fd(fd, READ)
-                self._loop.forget(fd)
-                await self._read_while_busy()
+                count = self._receive(DATAGRAMS_PER_TURN)
+                now_ns = monotonic_ns()
+                if count >= BUSY_DATAGRAMS or now_ns - woken_ns < WAKE_UPS_APART_NS:
+                    # Not registered meanwhile: each datagram would be an event.
+                    self._loop.forget(fd)
+                    await self._read_by_clock(now_ns)
+                    self._loop.watch(fd)
+                woken_ns = now_ns
         finally:
             self.is_open = False
             self._loop.forget(fd)
@@ -103,7 +117,7 @@ class DogStatsd:
         """Take in what was sent so far, and say what was refused or lost: before a flush empties the store."""
         if self.is_open:
             self._receive(DATAGRAMS_AT_FLUSH_MAX)
-            dropped = self._memory()[_DROPPED]
+            dropped = _number(self._memory(), _DROPPED)
             self._drops.add("metric datagrams", "receive_buffer_full", dropped - self._kernel_drops & 0xFFFFFFFF)
             self._kernel_drops = dropped
         warnings, details = self._refusals.report(self._store.take_refused(), self._store.take_refusals())
@@ -112,21 +126,28 @@ class DogStatsd:
         for text in details:
             self._debug(text)
 
-    async def _read_while_busy(self) -> None:
-        before_ns = monotonic_ns()
+    async def _read_by_clock(self, looked_ns: int) -> None:
+        """Read again and again, until nothing has come for a while.
+
+        Args:
+            looked_ns: When the socket was last emptied.
+        """
+        active_ns = looked_ns
         while True:
-            memory = self._memory()
+            used, capacity = self._fill()
             count = self._receive(DATAGRAMS_PER_TURN)
-            if count < BUSY_DATAGRAMS:
-                return
             now_ns = monotonic_ns()
-            pause_ns = pause_between(now_ns - before_ns, memory[_USED], memory[_CAPACITY])
-            before_ns = now_ns
-            if pause_ns > BLOCKING_PAUSE_NS_MAX:
-                await self._loop.sleep_ms(pause_ns // 1_000_000)
+            if count:
+                active_ns = now_ns
+            elif now_ns - active_ns > QUIET_NS:
+                return
+            pause_ns = pause_between(now_ns - looked_ns, used, capacity)
+            looked_ns = now_ns
+            if pause_ns >= MILLISECOND_NS:
+                await self._loop.sleep_ms(pause_ns // MILLISECOND_NS)
             else:
                 if pause_ns > 0:
-                    sleep(pause_ns / 1e9)
+                    sleep(min(pause_ns, BLOCKING_PAUSE_NS_MAX) / 1e9)
                 await self._loop.pause()
 
     def _receive(self, datagrams_max: int) -> int:
@@ -136,13 +157,21 @@ class DogStatsd:
             self._debug(f"METRICS | Reading from port 8125 failed: {error}")
             return 0
 
-    def _memory(self) -> list[int]:
-        """What the kernel says of the socket: nine numbers, or zeros where it does not know."""
+    def _fill(self) -> tuple[int, int]:
+        """Bytes of the receive buffer in use, and its size."""
+        memory = self._memory()
+        return _number(memory, _USED), _number(memory, _CAPACITY)
+
+    def _memory(self) -> bytes:
+        """What the kernel says of the socket: nine numbers, or nothing where it does not know."""
         try:
-            raw = self._sock.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO_BYTES)
+            return self._sock.getsockopt(_socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO_BYTES)
         except OSError:
-            raw = b""
-        return [int.from_bytes(raw[at : at + 4], "little") for at in range(0, _MEMINFO_BYTES, 4)]
+            return b""
+
+
+def _number(memory: bytes, index: int) -> int:
+    return int.from_bytes(memory[4 * index : 4 * index + 4], "little")
 
 
 def pause_between(elapsed_ns: int, used_bytes: int, capacity_bytes: int) -> int:
@@ -154,9 +183,10 @@ def pause_between(elapsed_ns: int, used_bytes: int, capacity_bytes: int) -> int:
         capacity_bytes: Size of the receive buffer.
 
     Returns:
-        Nanoseconds until an eighth of the buffer is used at the same rate: 0, or between the limits.
+        Nanoseconds until an eighth of the buffer is used at the same rate, or all of it at the rate of a burst, if that
+        is earlier: 0, or between the limits.
     """
-    if used_bytes <= 0 or elapsed_ns <= 0:
-        return 0
-    pause_ns = elapsed_ns * (capacity_bytes // FILL_SHARE) // used_bytes
-    return 0 if pause_ns < PAUSE_NS_MIN else min(pause_ns, PAUSE_NS_MAX)
+    pause_ns = min(capacity_bytes * MILLISECOND_NS // BURST_BYTES_PER_MS, PAUSE_NS_MAX)
+    if used_bytes > 0:
+        pause_ns = min(elapsed_ns * (capacity_bytes // FILL_SHARE) // used_bytes, pause_ns)
+    return pause_ns if pause_ns >= PAUSE_NS_MIN else 0

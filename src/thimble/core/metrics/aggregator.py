@@ -81,22 +81,26 @@ class MetricsAggregator:
         sketches = Batches(
             sketches_body, self._compress, METRIC_ENTRIES_MAX, SKETCHES_BYTES_MAX, SKETCHES_COMPRESSED_BYTES_MAX
         )
-        store = self.store
-        for index in range(store.count):
-            kind, name, tags, bucket_s = store.entry(index)
-            encoded = self._base_tags.merged(tags)
-            if kind == DISTRIBUTION:
-                sketches.add(sketch_entry(name, bucket_s, store.sketch(index), encoded))
-                continue
-            value = store.value(index)
-            if math.isfinite(value):
-                series_type = COUNT_TYPE if kind == COUNT else GAUGE_TYPE
-                series.add(series_entry(name, series_type, bucket_s, value, encoded))
-            else:
-                self._drops.add(KIND, DROP_NOT_FINITE, 1)
-        store.clear()
-        self._base_tags.forget()
+        try:
+            for index in range(self.store.count):
+                self._encode(index, series, sketches)
+        finally:
+            # Even after a defect: what cannot be encoded today will not be tomorrow.
+            self.store.clear()
+            self._base_tags.forget()
         return series.take(), sketches.take()
+
+    def _encode(self, index: int, series: Batches, sketches: Batches) -> None:
+        kind, name, tags, bucket_s = self.store.entry(index)
+        encoded = self._base_tags.merged(tags)
+        if kind == DISTRIBUTION:
+            sketches.add(sketch_entry(name, bucket_s, self.store.sketch(index), encoded))
+            return
+        value = self.store.value(index)
+        if math.isfinite(value):
+            series.add(series_entry(name, COUNT_TYPE if kind == COUNT else GAUGE_TYPE, bucket_s, value, encoded))
+        else:
+            self._drops.add(KIND, DROP_NOT_FINITE, 1)
 
     def _insert(self, kind: int, name: str, value: float, tags: list[str], timestamp_s: int) -> None:
         if not math.isfinite(value):
@@ -104,6 +108,7 @@ class MetricsAggregator:
             return
         if tags != self._tags:
             # Most of our own metrics come in groups with the same tags.
-            self._canonical = canonical_tags(",".join(tags).encode("utf-8", "replace"))
+            text = ",".join(tags).encode("utf-8", "replace")
+            self._canonical = canonical_tags(text, len(text))
             self._tags = list(tags)
         self.store.insert(kind, name.encode("utf-8", "replace"), self._canonical, timestamp_s, value)

@@ -110,21 +110,21 @@ def parse_number(text: bytes) -> float:
     return float(text)
 
 
-def canonical_tags(text: bytes) -> bytes:
+def canonical_tags(text: bytes, tags_max: int = codes.TAGS_MAX) -> bytes:
     """Bring tags into the form that makes contexts equal: sorted by key and value, without repetitions.
 
     Args:
         text: `key:value` or `key`, between commas.
 
     Raises:
-        RefusedLine: More than 100 tags, counted after repetitions side by side.
+        RefusedLine: More than `tags_max` tags, counted after repetitions side by side.
     """
     pairs: list[tuple[bytes, bytes]] = []
     for piece in text.split(b","):
         key, _, value = piece.partition(b":")
         if (key or value) and (not pairs or pairs[-1] != (key, value)):
             pairs.append((key, value))
-    if len(pairs) > codes.TAGS_MAX:
+    if len(pairs) > tags_max:
         raise RefusedLine(codes.TAGS)
     pairs.sort()
     texts: list[bytes] = []
