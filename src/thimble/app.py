@@ -5,6 +5,7 @@ Everything is made here and handed down; no module below reaches for the environ
 
 from __future__ import annotations
 
+import gc
 import posix
 import select
 import sys
@@ -159,6 +160,8 @@ def run(handover: Any) -> int:
     for warning in warnings:
         log.warn(warning)
     app = App(handover, settings, environ, log)
+    gc.freeze()
+    gc.enable()
     app.loop.run(app.main())
     return 0
 
