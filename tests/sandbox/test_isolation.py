@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -77,11 +79,14 @@ def test_an_ordinary_user_gets_the_same_walls() -> None:
     program = "import os; print(os.getuid(), len([name for name in os.listdir('/proc') if name.isdigit()]))"
     source = os.environ["PYTHONPATH"].split(os.pathsep)[0]
     command = Isolation().command(["/usr/bin/env", "python3", "-c", program])
-    result = subprocess.run(
-        ["/usr/bin/env", "python3", *command[1:]], capture_output=True, text=True, timeout=30, check=False,
-        user="nobody", group="nogroup", extra_groups=[], cwd="/",
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    with tempfile.TemporaryDirectory() as readable:  # the checkout may lie below root's home
+        shutil.copytree(Path(source) / "thimble", Path(readable) / "thimble")
+        Path(readable).chmod(0o755)
+        result = subprocess.run(
+            ["/usr/bin/env", "python3", *command[1:]], capture_output=True, text=True, timeout=30, check=False,
+            user="nobody", group="nogroup", extra_groups=[], cwd="/",
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": readable, "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
     if result.returncode == EXIT_NOT_ISOLATED and "user namespace" in result.stderr:
         pytest.skip(result.stderr.strip())
     assert (result.returncode, result.stdout) == (0, "0 2\n"), result.stderr
