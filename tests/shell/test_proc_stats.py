@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from thimble.core.lifecycle.proc_files import NO_UPTIME
-from thimble.core.lifecycle.sampling import UNREADABLE
-from thimble.shell.proc_stats import ProcReader, read_file
+from thimble.core.lifecycle.sampling import UNREADABLE, Readings
+from thimble.shell.proc_stats import LIMITS_KEPT, ProcReader, read_file
 
 
 def process(proc: Path, pid: int, descriptors: int, threads: int, limit: str = "1024", environ: bytes = b"") -> Path:
@@ -35,6 +34,10 @@ def reader(folder: Path) -> ProcReader:
     return ProcReader(str(folder / "proc"), str(folder) + "/", str(folder / "os-release"))
 
 
+def look(made: ProcReader) -> Readings:
+    return made.readings(made.processes())
+
+
 def in_own_processes(code: str, *wrapper: str) -> list[str]:
     """Run code that prints words, alone in a process namespace whose /proc shows nothing else."""
     command = ["unshare", "--pid", "--fork", "--mount-proc", *wrapper, sys.executable, "-c", code]
@@ -48,34 +51,55 @@ def test_use_is_the_sum_over_all_processes(tmp_path: Path) -> None:
     process(tmp_path / "proc", 27, 10, 4)
     (tmp_path / "proc" / "net").mkdir()
     (tmp_path / "proc" / "27" / "task" / "stray file").touch()
-    readings = reader(tmp_path).readings()
+    readings = look(reader(tmp_path))
     assert (readings.descriptors, readings.threads) == (13, 5)
 
 
 def test_a_process_that_vanishes_spoils_the_threads_of_this_look_alone(tmp_path: Path) -> None:
     process(tmp_path / "proc", 1, 3, 1)
     (tmp_path / "proc" / "99").mkdir()
-    readings = reader(tmp_path).readings()
+    readings = look(reader(tmp_path))
     assert (readings.descriptors, readings.threads) == (3, UNREADABLE)
 
 
 def test_what_is_missing_is_no_error(tmp_path: Path) -> None:
     nothing = ProcReader(str(tmp_path / "none"), str(tmp_path / "none"), str(tmp_path / "none"))
-    readings = nothing.readings()
+    readings = nothing.readings(nothing.processes())
     assert (readings.tmp_used_bytes, readings.descriptors, readings.threads) == (UNREADABLE, 0, 0)
     assert nothing.cpu_times() is None
     assert nothing.network() is None
-    assert nothing.uptime_ms() == NO_UPTIME
     assert nothing.tmp_bytes_max() == 0
     assert nothing.runtime() == "unknown"
-    assert (nothing.limits().descriptors, nothing.limits().threads) == (1024, 1024)
+    assert (nothing.limits([]).descriptors, nothing.limits(["7"]).threads) == (1024, 1024)
 
 
 def test_limits_are_the_lowest_of_all_processes(tmp_path: Path) -> None:
     process(tmp_path / "proc", 1, 0, 0, "1024")
     process(tmp_path / "proc", 2, 0, 0, "900")
     process(tmp_path / "proc", 3, 0, 0, "unlimited")
-    assert reader(tmp_path).limits().descriptors == 900
+    made = reader(tmp_path)
+    assert made.limits(made.processes()).descriptors == 900
+
+
+def test_limits_are_kept_by_process_and_read_anew_now_and_then(tmp_path: Path) -> None:
+    process(tmp_path / "proc", 7, 0, 0, "900")
+    made = reader(tmp_path)
+    assert made.limits(made.processes()).descriptors == 900
+    (tmp_path / "proc" / "7" / "limits").write_text("Max open files  500  1024  files\n")
+    for _ in range(LIMITS_KEPT - 1):
+        assert made.limits(made.processes()).descriptors == 900
+    assert made.limits(made.processes()).descriptors == 500
+    process(tmp_path / "proc", 8, 0, 0, "300")
+    assert made.limits(made.processes()).descriptors == 300
+    assert made.limits(["7"]).descriptors == 500
+
+
+def test_the_uptime_is_that_of_proc() -> None:
+    before_s = float(Path("/proc/uptime").read_text().split()[0])
+    uptime_ms = ProcReader().uptime_ms()
+    after_s = float(Path("/proc/uptime").read_text().split()[0])
+    assert round(before_s * 1000) <= uptime_ms <= round(after_s * 1000)
+    assert uptime_ms % 10 == 0
 
 
 def test_the_runtime_is_told_by_the_first_process_but_init(tmp_path: Path) -> None:
@@ -93,7 +117,7 @@ def test_tmp_is_measured_in_blocks_that_a_function_may_use(tmp_path: Path) -> No
     made = ProcReader(str(tmp_path), str(tmp_path))
     assert made.tmp_bytes_max() == status.f_bsize * status.f_blocks
     used = status.f_bsize * (status.f_blocks - status.f_bavail)
-    assert made.readings().tmp_used_bytes == pytest.approx(used, abs=64 << 20)  # others write here too
+    assert look(made).tmp_used_bytes == pytest.approx(used, abs=64 << 20)  # others write here too
 
 
 def test_counts_of_the_kernel_are_those_of_a_listing() -> None:
@@ -107,9 +131,9 @@ def test_counts_of_the_kernel_are_those_of_a_listing() -> None:
         "beside = subprocess.Popen(['sh', '-c', 'echo; read x'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
         "beside.stdout.readline()  # it has opened what it opens\n"
         "reader = ProcReader()\n"
-        "fast = reader.readings()\n"
+        "fast = reader.readings(reader.processes())\n"
         "reader._has_descriptor_counts = reader._has_thread_counts = False\n"
-        "slow = reader.readings()\n"
+        "slow = reader.readings(reader.processes())\n"
         "print(fast.descriptors, slow.descriptors, fast.threads, slow.threads)\n"
         "beside.communicate(); stop.set()\n"
     )
@@ -124,7 +148,7 @@ def test_descriptors_of_other_users_do_not_count_and_their_threads_do() -> None:
     """As with a listing, which they refuse. Process 1 is root's here, and we are nobody."""
     code = (
         "import os; from thimble.shell.proc_stats import ProcReader\n"
-        "reader = ProcReader(); reader.readings()\n"
+        "reader = ProcReader(); reader.readings(reader.processes())\n"
         "own = str(os.getpid())\n"
         "print(reader._descriptors('1'), reader._threads('1'), reader._descriptors(own) > 2)\n"
     )
@@ -136,7 +160,7 @@ def test_threads_of_this_process_are_seen() -> None:
     made = ProcReader()
     stop = threading.Event()
     more = [threading.Thread(target=stop.wait) for _ in range(4)]
-    made.readings()
+    look(made)
     before = made._threads(str(os.getpid()))
     for thread in more:
         thread.start()

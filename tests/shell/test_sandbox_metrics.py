@@ -35,7 +35,7 @@ class Sandbox:
         (self.proc / "net").mkdir()
         self.write("stat", STAT)
         self.write("net/dev", DEVICES)
-        self.write("uptime", "100.00 90.00\n")
+        self.boot_ns = 100_000_000_000
         self.points: list[tuple[str, float, list[str]]] = []
         self.lines: list[bytes] = []
         self.errors: list[BaseException | None] = []
@@ -45,7 +45,7 @@ class Sandbox:
             self.loop,
             EnhancedMetrics(self._insert, InvocationRecords(500), tags, managed, True, "x86_64"),
             tags,
-            ProcReader(str(self.proc), str(folder) + "/", str(folder / "os-release")),
+            ProcReader(str(self.proc), str(folder) + "/", str(folder / "os-release"), lambda: self.boot_ns),
             lambda: BASE_S * 1000,
             lambda: 300,
             thread_time_ns,
@@ -204,7 +204,7 @@ def test_cpu_and_network_are_read_at_invoke_end_and_report(tmp_path: Path) -> No
     async def life() -> None:
         sandbox.metrics.on_invoke("r1")
         sandbox.write("stat", "cpu  2042 0 163 9050\ncpu0 2042 0 163 9050\n")
-        sandbox.write("uptime", "101.00 90.00\n")
+        sandbox.boot_ns += 1_000_000_000
         sandbox.metrics.on_events([done()])
         sandbox.write("net/dev", " vinternal_1: 51200 0 0 0 0 0 0 0 9300 0 0 0 0 0 0 0\n")
         sandbox.metrics.on_events([report()])

@@ -1,8 +1,12 @@
 """Reads what the kernel says about the sandbox: `/proc`, the use of `/tmp`, the name of the system.
 
-Whatever cannot be read is missing in the answer; nothing here raises. Counting descriptors and threads of a process is
-one `stat` where the kernel tells the count (threads always: the links of `task`; descriptors since Linux 6.2: the size
-of `fd`), and otherwise a listing, which costs three times as much.
+Whatever cannot be read is missing in the answer; nothing here raises. All of it is the kernel's work, some 10 us per
+file, so what counts is how little is asked for:
+
+- Descriptors and threads of a process are one `stat` where the kernel tells the count (threads always: the links of
+  `task`; descriptors since Linux 6.2: the size of `fd`), and otherwise a listing, which costs three times as much.
+- Limits are what a process got at its start, so they are kept by process and all read anew only now and then.
+- The uptime is a clock of the kernel's; `/proc/uptime` prints it in hundredths of a second.
 
 Source: proc(5); specification of metrics, "CPU and network" and "tmp, descriptors, threads".
 """
@@ -10,7 +14,8 @@ Source: proc(5); specification of metrics, "CPU and network" and "tmp, descripto
 from __future__ import annotations
 
 import posix
-from typing import Final
+from time import CLOCK_BOOTTIME, clock_gettime_ns
+from typing import TYPE_CHECKING, Final
 
 from thimble.core.lifecycle.proc_files import (
     CpuTimes,
@@ -18,13 +23,21 @@ from thimble.core.lifecycle.proc_files import (
     Network,
     parse_cpu_times,
     parse_network,
-    parse_uptime_ms,
 )
 from thimble.core.lifecycle.runtime import runtime_of_environment, runtime_of_system
 from thimble.core.lifecycle.sampling import UNREADABLE, Readings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FILE_BYTES_MAX: Final = 1 << 20
 """More of a file is not read; `/proc/stat` of a machine with 400 cores has 60 KB."""
+
+LIMITS_KEPT: Final = 16
+"""After so many readings the limits of all processes are read anew: one may change its own."""
+
+UPTIME_STEP_MS: Final = 10
+"""What `/proc/uptime` shows, and the reference with it."""
 
 TMP: Final = "/tmp/"  # noqa: S108 (the folder that Lambda gives to functions, nothing is written there)
 
@@ -34,6 +47,11 @@ _DOTS: Final = 2
 _INIT_PID: Final = "1"
 
 
+def boot_clock_ns() -> int:
+    """Nanoseconds since the system started, suspended time included."""
+    return clock_gettime_ns(CLOCK_BOOTTIME)
+
+
 class ProcReader:
     """Reads below the folders that it is given.
 
@@ -41,17 +59,27 @@ class ProcReader:
         proc: Where the process file system is mounted.
         tmp: The folder whose file system functions may fill.
         os_release: The file that names the operating system.
+        boot_ns: Nanoseconds since the system started.
     """
 
-    def __init__(self, proc: str = "/proc", tmp: str = TMP, os_release: str = "/etc/os-release") -> None:
+    def __init__(
+        self,
+        proc: str = "/proc",
+        tmp: str = TMP,
+        os_release: str = "/etc/os-release",
+        boot_ns: Callable[[], int] = boot_clock_ns,
+    ) -> None:
         self._proc = proc
         self._tmp = tmp
         self._os_release = os_release
+        self._boot_ns = boot_ns
         self._ticks_per_s = posix.sysconf("SC_CLK_TCK")
         self._user = posix.geteuid()
         self._is_probed = False
         self._has_descriptor_counts = False
         self._has_thread_counts = False
+        self._limits: dict[str, Limits] = {}
+        self._limits_uses = 0
 
     def cpu_times(self) -> CpuTimes | None:
         return parse_cpu_times(read_file(self._proc + "/stat"), self._ticks_per_s)
@@ -60,14 +88,31 @@ class ProcReader:
         return parse_network(read_file(self._proc + "/net/dev"))
 
     def uptime_ms(self) -> float:
-        return parse_uptime_ms(read_file(self._proc + "/uptime"))
+        """Milliseconds since the system started."""
+        return float(self._boot_ns() // 1_000_000 // UPTIME_STEP_MS * UPTIME_STEP_MS)
 
-    def limits(self) -> Limits:
-        """The lowest limits among all processes."""
-        limits = Limits()
-        for pid in self._processes():
-            limits.take(read_file(f"{self._proc}/{pid}/limits"))
-        return limits
+    def processes(self) -> list[str]:
+        """The ids of all processes, in the order of the directory."""
+        try:
+            names = posix.listdir(self._proc)
+        except OSError:
+            return []
+        return [name for name in names if name.isdigit()]
+
+    def limits(self, processes: list[str]) -> Limits:
+        """The lowest limits among these processes."""
+        known = self._limits if self._limits_uses % LIMITS_KEPT else {}
+        self._limits_uses += 1
+        self._limits = {}
+        lowest = Limits()
+        for pid in processes:
+            limits = known.get(pid)
+            if limits is None:
+                limits = Limits()
+                limits.take(read_file(f"{self._proc}/{pid}/limits"))
+            self._limits[pid] = limits
+            lowest.lower(limits)
+        return lowest
 
     def tmp_bytes_max(self) -> int:
         """Size of the file system under `/tmp`, 0 when it cannot be read."""
@@ -77,13 +122,13 @@ class ProcReader:
             return 0
         return int(status.f_bsize) * int(status.f_blocks)
 
-    def readings(self) -> Readings:
-        """What is in use now. A process that vanished makes the count of threads unreadable, not the other one."""
+    def readings(self, processes: list[str]) -> Readings:
+        """What these processes use now. A vanished one makes the count of threads unreadable, not the other."""
         if not self._is_probed:
             self._probe()
         descriptors = 0
         threads = 0
-        for pid in self._processes():
+        for pid in processes:
             descriptors += self._descriptors(pid)
             count = self._threads(pid)
             threads = UNREADABLE if count < 0 or threads < 0 else threads + count
@@ -96,20 +141,12 @@ class ProcReader:
 
     def runtime(self) -> str:
         """The function's runtime: of the first process that tells it, else of the operating system."""
-        for pid in self._processes():
+        for pid in self.processes():
             if pid != _INIT_PID:
                 runtime = runtime_of_environment(read_file(f"{self._proc}/{pid}/environ"))
                 if runtime is not None:
                     return runtime
         return runtime_of_system(read_file(self._os_release))
-
-    def _processes(self) -> list[str]:
-        """The ids of all processes, in the order of the directory."""
-        try:
-            names = posix.listdir(self._proc)
-        except OSError:
-            return []
-        return [name for name in names if name.isdigit()]
 
     def _probe(self) -> None:
         """Find out, on our own process, whether the kernel tells counts."""

@@ -197,9 +197,10 @@ class SandboxMetrics:
             record.uptime_ms = self._reader.uptime_ms()
 
     def _read_use(self, usage: SandboxUsage) -> None:
-        usage.limits = self._reader.limits()
+        processes = self._reader.processes()
+        usage.limits = self._reader.limits(processes)
         if self._reads_use:
-            usage.readings = self._reader.readings()
+            usage.readings = self._reader.readings(processes)
             usage.tmp_bytes_max = self._reader.tmp_bytes_max()
 
     def _start_sampler(self, peaks: Peaks) -> None:
@@ -221,7 +222,7 @@ class SandboxMetrics:
     def _look(self, peaks: Peaks, schedule: SampleSchedule) -> int:
         """Look at what is in use, and answer how long to wait before the next look."""
         before_ns = self._cpu_ns()
-        readings = self._reader.readings()
+        readings = self._reader.readings(self._reader.processes())
         peaks.take(readings)
         return schedule.next_ms(readings, (self._cpu_ns() - before_ns) // 1000)
 

@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thimble.core.lifecycle.proc_files import (
-    NO_UPTIME,
     CpuTimes,
     Limits,
     parse_cpu_times,
     parse_network,
-    parse_uptime_ms,
     utilisation,
 )
 
@@ -94,24 +92,6 @@ def test_cpu_times_that_cannot_be_read_are_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"3600.25 7100.50\n", 3_600_250.0),
-        (b"1 2", 1000.0),
-        (b"3600.25\n7100.50\n", NO_UPTIME),
-        (b"", NO_UPTIME),
-        (b"abc 1\n", NO_UPTIME),
-        (b"1 abc\n", NO_UPTIME),
-        (b"1e3 2\n", NO_UPTIME),
-        (b"inf 2\n", NO_UPTIME),
-        (b". 2\n", NO_UPTIME),
-    ],
-)
-def test_the_uptime_is_the_first_of_two_numbers(data: bytes, expected: float) -> None:
-    assert parse_uptime_ms(data) == expected
-
-
-@pytest.mark.parametrize(
     ("processes", "files", "expected"),
     [
         ((b"1024",), (b"900", b"1024"), (900, 1024)),
@@ -187,7 +167,6 @@ def test_no_bytes_break_a_parser(data: bytes) -> None:
     for piece in (data, b"cpu " + data, b"Ceth1: " + data, b"Max open files " + data, DEVICES + data, STAT + data):
         parse_network(piece)
         parse_cpu_times(piece, 100)
-        parse_uptime_ms(piece)
         limits.take(piece)
     assert 0 <= limits.descriptors <= 1024
 
@@ -197,7 +176,6 @@ def test_the_files_of_this_machine_can_be_read() -> None:
     assert times is not None
     assert len(times.cores) >= 1
     assert times.idle_ms == pytest.approx(sum(times.cores.values()), rel=0.01)
-    assert parse_uptime_ms(Path("/proc/uptime").read_bytes()) > 0
     limits = Limits()
     limits.take(Path("/proc/self/limits").read_bytes())
     assert 1 <= limits.descriptors <= 1024

@@ -1,4 +1,4 @@
-"""Figures out of the files of `/proc`: network, CPU, uptime, limits, and what follows from two readings of them.
+"""Figures out of the files of `/proc`: network, CPU, limits, and what follows from two readings of them.
 
 Source: proc(5); specification of metrics, "CPU and network" and "tmp, descriptors, threads".
 """
@@ -14,6 +14,7 @@ LIMIT_MAX: Final = 1024
 """What a sandbox allows of descriptors and of threads; a process may only have a lower limit."""
 
 NO_UPTIME: Final = -1.0
+"""In place of an uptime that was not read."""
 
 _DIGITS_MAX: Final = 18
 _LARGEST: Final = 1.7976931348623157e308
@@ -51,7 +52,7 @@ class Utilisation:
 
 
 class Limits:
-    """The lowest soft limits of any process, at most `LIMIT_MAX` each."""
+    """Soft limits of one process, or the lowest of several; at most `LIMIT_MAX` each."""
 
     def __init__(self) -> None:
         self.descriptors = LIMIT_MAX
@@ -61,6 +62,10 @@ class Limits:
         """Take in a process's `limits`. An unlimited, missing or unreadable line changes nothing."""
         self.descriptors = _lower(self.descriptors, data, _DESCRIPTORS)
         self.threads = _lower(self.threads, data, _PROCESSES)
+
+    def lower(self, other: Limits) -> None:
+        self.descriptors = min(self.descriptors, other.descriptors)
+        self.threads = min(self.threads, other.threads)
 
 
 def parse_network(data: bytes) -> Network | None:
@@ -103,14 +108,6 @@ def parse_cpu_times(data: bytes, ticks_per_s: int) -> CpuTimes | None:
     if idle < 0 or not cores:
         return None
     return CpuTimes(user / ticks_per_s * 1000.0, system / ticks_per_s * 1000.0, idle / ticks_per_s * 1000.0, cores)
-
-
-def parse_uptime_ms(data: bytes) -> float:
-    """Read `/proc/uptime`: milliseconds, `NO_UPTIME` when its first line has no two numbers."""
-    words = data.partition(b"\n")[0].split()
-    if len(words) < 2 or not _is_decimal(words[0]) or not _is_decimal(words[1]):
-        return NO_UPTIME
-    return float(words[0]) * 1000.0
 
 
 def utilisation(start: CpuTimes, start_uptime_ms: float, end: CpuTimes, end_uptime_ms: float) -> Utilisation | None:
@@ -158,8 +155,3 @@ def _lower(limit: int, data: bytes, name: bytes) -> int:
 def _count(word: bytes) -> int:
     """A non-negative decimal integer, -1 for anything else."""
     return int(word) if word.isdigit() and len(word) <= _DIGITS_MAX else -1
-
-
-def _is_decimal(word: bytes) -> bool:
-    whole, _, fraction = word.partition(b".")
-    return whole.isdigit() and (not fraction or fraction.isdigit()) and len(word) <= _DIGITS_MAX

@@ -29,8 +29,8 @@ CREDIT_US_PER_MS: Final = 1
 PAUSE_MS_MAX: Final = 2000
 """However dear a look was."""
 
-TMP_CHANGE_BYTES: Final = 1 << 20
-"""Less than this is no change of `/tmp`: every look takes it in, but it does not bring the next one near."""
+TMP_CHANGE_BYTES: Final = 16 << 20
+"""Less than this is no change of `/tmp`: a look takes it in, but it does not bring the next one near."""
 
 
 class Readings:
