@@ -80,6 +80,10 @@ class IntakeProcess:
         """How many log payloads were accepted so far."""
         return int(self.command("totals")["totals"].get("logs", {}).get("accepted", 0))
 
+    def connections(self) -> int:
+        """How many connections were opened so far, of every product."""
+        return int(self.command("totals")["connections"])
+
     def stop(self) -> dict[str, int]:
         """End it; returns the totals of the logs: `requests`, `accepted`, `wire_bytes`, `raw_bytes`, `item_count`.
 
