@@ -155,7 +155,8 @@ def run(handover: Any) -> int:
     environ = {
         key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in handover.environ.items()
     }
-    settings, warnings = load_settings(environ)
+    loaded: tuple[Settings, list[str]] = handover.loaded or load_settings(environ)
+    settings, warnings = loaded
     log = Log(settings.log_verbosity, write, monotonic_ms)
     for warning in warnings:
         log.warn(warning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,33 @@ async def test_the_subscription_follows_the_settings(
         (call,) = world.api.of(TELEMETRY)
         assert (call.method, call.path) == ("PUT", "/2022-07-01/telemetry")
         assert json.loads(call.body) == SUBSCRIPTION | changes
+
+
+YAML_CASES = {
+    "logs off": ("logs_enabled: false\n", {}, ["platform"]),
+    "serverless logs off": ("serverless_logs_enabled: false\n", {}, ["platform"]),
+    "one of both on": ("serverless_logs_enabled: false\nlogs_enabled: true\n", {}, SUBSCRIPTION["types"]),
+    "the environment goes first": ("logs_enabled: false\n", {"DD_LOGS_ENABLED": "true"}, SUBSCRIPTION["types"]),
+    "an unusable variable does not": ("logs_enabled: false\n", {"DD_LOGS_ENABLED": "maybe"}, ["platform"]),
+    "about something else": ("env: test\n", {}, SUBSCRIPTION["types"]),
+    "malformed": ("logs_enabled: false\n  : [\n", {}, SUBSCRIPTION["types"]),
+}
+
+
+@pytest.mark.parametrize(("text", "variables", "types"), YAML_CASES.values(), ids=YAML_CASES)
+async def test_the_subscription_follows_the_file_beside_the_code(
+    program: Program, tmp_path: Path, text: str, variables: dict[str, str], types: list[str]
+) -> None:
+    (tmp_path / "datadog.yaml").write_text(text, encoding="utf-8")
+    async with World(program, LAMBDA_TASK_ROOT=str(tmp_path), **variables) as world:
+        await world.start()
+        (call,) = world.api.of(TELEMETRY)
+        assert json.loads(call.body)["types"] == types
+        await world.invocation("a line")
+        assert await world.shutdown() == 0
+        assert ("a line" in world.messages()) == (types != ["platform"])
+        warned = text.count("[") + list(variables.values()).count("maybe")
+        assert len(world.own_lines()) == warned, "said once, though two stages need the settings"
 
 
 async def test_a_proxy_for_the_intake_is_not_used_for_the_lambda_apis(program: Program) -> None:

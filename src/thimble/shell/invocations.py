@@ -181,6 +181,8 @@ class InvocationLoop:
             self._metrics.before_flush()
             await self._flusher.flush(self._loop.deadline_in_ms(self._budget_ms(self._billed_ms_max)))
             self._reset_timer()
+        elif not self._last_request_id:
+            pass  # the first one: nobody has said anything yet, and loading TLS would slow the cold start for nothing
         elif decision == PERIODIC:
             await self._flush_beside()
             self._reset_timer()
