@@ -31,6 +31,11 @@ FUNCTION_VARIABLES: dict[str, str] = {
 """What Lambda shows to every extension, but for the address of its APIs."""
 
 
+def intake_variables(url: str) -> dict[str, str]:
+    """Send every kind of data to one intake."""
+    return dict.fromkeys(("DD_LOGS_CONFIG_LOGS_DD_URL", "DD_DD_URL", "DD_APM_DD_URL"), url)
+
+
 class Program:
     """How to start the extension.
 
@@ -98,6 +103,15 @@ class Process:
 
     def send_signal(self, number: int) -> None:
         self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """Freeze it; it is frozen when this returns."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def go_on(self) -> None:
+        """Thaw it."""
+        self._process.send_signal(signal.SIGCONT)
 
     async def exit(self, timeout_s: float = 10.0) -> int:
         """Wait for its end and return the exit code.

@@ -13,7 +13,7 @@ from thimble.sandbox.intake import Intake
 from thimble.sandbox.runtimes import python_function
 from thimble.sandbox.spec import ExtensionSpec, PlatformOptions
 
-from .extension import FROZEN, Program
+from .extension import FROZEN, Program, intake_variables
 
 FUNCTION = Path(__file__).with_name("function")
 API_KEY = "0123456789abcdef0123456789abcdef"
@@ -66,7 +66,12 @@ async def local_lambda(
     """
     function = python_function("app.handler", FUNCTION, timeout_s=timeout_s, name="orders-api")
     async with Intake() as intake:
-        settings = {"DD_API_KEY": API_KEY, "DD_LOGS_CONFIG_LOGS_DD_URL": intake.url, "DD_DD_URL": intake.url, **(variables or {})}
+        settings = {
+            "DD_API_KEY": API_KEY,
+            "DD_LOGS_CONFIG_LOGS_DD_URL": intake.url,
+            "DD_DD_URL": intake.url,
+            **(variables or {}),
+        }
         extensions = [extension_spec(program, settings)] if program is not None else []
         async with Emulator(function, extensions, options=options) as emulator:
             yield LocalLambda(emulator, intake)

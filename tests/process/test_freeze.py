@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,9 @@ LONG_S = 30.0
 
 
 async def freeze(world: World, seconds: float) -> None:
-    world.extension.send_signal(signal.SIGSTOP)
+    world.extension.stop()
     await asyncio.sleep(seconds)  # the sandbox is frozen
-    world.extension.send_signal(signal.SIGCONT)
+    world.extension.go_on()
 
 
 def lines_of(world: World) -> list[str]:
@@ -37,8 +36,9 @@ async def a_flush_in_the_middle_delivers_every_line_once(program: Program, pause
         await world.start()
         await world.invocation("first", function_ms=1100)
         world.intake.faults.slow("all", 700 if answers == "while frozen" else pause_s * 1000 + 500)
+        count = len(world.log_requests())
         invocation = asyncio.create_task(world.invocation("second"))
-        await world.intake.wait_until(lambda: len(world.intake.received) == 1)
+        await world.intake.wait_until(lambda: len(world.log_requests()) > count)
         await freeze(world, pause_s)
         await invocation
         world.intake.faults.clear()
@@ -53,16 +53,17 @@ async def a_peer_that_gave_up_gets_the_lines_afterwards(program: Program, pause_
     async with World(program, DD_SERVERLESS_FLUSH_STRATEGY="continuously,1") as world:
         await world.start()
         await world.invocation("first", function_ms=1100)
+        count = len(world.log_requests())
         world.intake.faults.always("all", "hang")
         await world.invocation("second")
-        await world.intake.wait_until(lambda: len(world.intake.received) == 1)
-        world.extension.send_signal(signal.SIGSTOP)
+        await world.intake.wait_until(lambda: len(world.log_requests()) > count)
+        world.extension.stop()
         await world.intake.close()
         world.intake.faults.clear()
         await world.intake.open()
         await asyncio.sleep(pause_s)  # the sandbox is frozen
-        world.extension.send_signal(signal.SIGCONT)
-        await world.intake.wait_until(lambda: "first" in lines_of(world))
+        world.extension.go_on()
+        await world.intake.wait_until(lambda: len(world.intake.accepted("logs")) > count)
         assert await world.shutdown() == 0
         assert lines_of(world) == ["first", "second"]
         assert world.own_lines() == []
@@ -74,14 +75,14 @@ async def events_that_came_meanwhile_are_served_at_once(program: Program, pause_
         world.timeout_ms = int(pause_s * 1000) + 10_000
         await world.start()
         await world.invocation("before")
-        world.extension.send_signal(signal.SIGSTOP)
+        world.extension.stop()
         request_id = events.new_request_id()
         batch = [events.start(request_id), events.function_line("meanwhile"), events.runtime_done(request_id)]
         post = asyncio.create_task(local_http.post_events(batch, pause_s + 5))
         world.api.send(events.invoke(request_id, world.timeout_ms))
         await asyncio.sleep(pause_s)  # the sandbox is frozen
         thawed_s = time.monotonic()
-        world.extension.send_signal(signal.SIGCONT)
+        world.extension.go_on()
         assert (await post).status == 200
         await world.api.wait_for_next(3)
         assert world.api.of(NEXT)[2].at_s - thawed_s < 0.5
@@ -96,7 +97,7 @@ async def an_idle_extension_wakes_without_a_burst(program: Program, pause_s: flo
         await freeze(world, pause_s)
         assert await world.invocation("after") < 500
         assert lines_of(world) == ["before", "after"]
-        assert len(world.intake.received) == 2
+        assert len(world.log_requests()) == 2
         assert world.own_lines() == []
         assert await world.shutdown() == 0
 

@@ -89,8 +89,8 @@ CORRUPTIONS: dict[str, bytes] = {
     "blank": b"  \t ",
     "newlines": b"a\nb\r\nDD_X=1",
 }
-KEPT = {"API_KEY", "LOGS_CONFIG_LOGS_DD_URL"}
-"""Without these two nothing could arrive."""
+KEPT = {"API_KEY", "LOGS_CONFIG_LOGS_DD_URL", "DD_URL", "APM_DD_URL"}
+"""Without these nothing could arrive."""
 
 
 def setting_names() -> list[str]:

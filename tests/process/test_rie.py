@@ -15,7 +15,7 @@ import pytest
 from thimble.sandbox.intake import Intake
 
 from . import local_http, rie
-from .extension import Process, Program
+from .extension import Process, Program, intake_variables
 
 HANDLER = """
 import time

@@ -12,7 +12,7 @@ import pytest
 
 from thimble.sandbox.certificates import ThrowAwayAuthority
 
-from .extension import Program
+from .extension import Program, intake_variables
 from .world import World
 
 ALLOWED_MS = 2500
@@ -55,7 +55,7 @@ async def refused(program: Program, context: ssl.SSLContext, reason: str, **vari
         assert await world.invocation("a line") < ALLOWED_MS
         assert world.intake.received == []
         assert await world.shutdown() == 0
-        lines = [line for line in world.own_lines() if "Failed to send to localhost" in line]
+        lines = [line for line in world.own_lines() if "LOGS | Failed to send to localhost" in line]
         assert lines
         assert re.search(reason, lines[0]), lines
         assert len(lines) <= 2
@@ -139,7 +139,7 @@ async def test_a_handshake_that_breaks_off_is_a_failed_attempt(program: Program,
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, World(program, DD_LOGS_CONFIG_LOGS_DD_URL=url) as world:
+    async with server, World(program, **intake_variables(url)) as world:
         await world.start()
         for _ in range(2):
             assert await world.invocation("a line") < ALLOWED_MS

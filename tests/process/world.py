@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any
 
 from thimble.sandbox.intake import Intake
+from thimble.sandbox.received import Received
 
 from . import events, local_http
-from .extension import Process, Program, start_extension
+from .extension import Process, Program, intake_variables, start_extension
 from .scripted_lambda import NEXT, ScriptedLambda
 
 API_KEY = "0123456789abcdef0123456789abcdef"
@@ -73,11 +74,9 @@ class World:
 
     async def start(self, wait: bool = True) -> Process:
         """Start the extension, and wait for its first `/next`."""
-        url = self.intake.url.replace("127.0.0.1", self._host)
         variables: dict[str, str | bytes] = {
             "DD_API_KEY": API_KEY,
-            "DD_LOGS_CONFIG_LOGS_DD_URL": url,
-            "DD_DD_URL": url,
+            **intake_variables(self.intake.url.replace("127.0.0.1", self._host)),
             **self.variables,
         }
         self._extension = await start_extension(self.program, f"127.0.0.1:{self.api.port}", variables)
@@ -126,6 +125,10 @@ class World:
     def messages(self) -> list[Any]:
         """The text of every log entry that the intake accepted, in order."""
         return [entry["message"]["message"] for entry in self.intake.logs()]
+
+    def log_requests(self) -> list[Received]:
+        """Requests to the logs intake, whatever their answer."""
+        return [received for received in self.intake.received if received.product.name == "logs"]
 
     def own_lines(self) -> list[str]:
         """What the extension printed, but for the line that announces the shutdown."""
