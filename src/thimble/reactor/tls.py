@@ -27,8 +27,16 @@ UNKNOWN_ISSUER_CODES: Final = (2, 18, 19, 20, 21)
 """X509_V_ERR_*: no issuer, self-signed leaf, self-signed in the chain, no local issuer, leaf not verified."""
 
 
+SESSIONS_MAX: Final = 16
+"""Hosts whose last session is remembered; the oldest is forgotten."""
+
+
 class TlsContext:
-    """The client's settings for every connection to one kind of peer."""
+    """The client's settings for every connection to one kind of peer.
+
+    The last session of each host is remembered: no connection outlives a flush, and a resumed handshake costs a third
+    of a full one. A peer that does not know the session any more makes a full handshake of it.
+    """
 
     def __init__(self, ca_directory: str, ca_file: str, is_verified: bool) -> None:
         """Read the trusted roots.
@@ -62,6 +70,18 @@ class TlsContext:
         self._context = context
         self._want_read: type[BaseException] = _ssl.SSLWantReadError
         self._error: type[BaseException] = _ssl.SSLError
+        self._sessions: dict[str, Any] = {}
+
+    def keep_session(self, host: str, session: Any) -> None:
+        """Remember the session of a connection that was verified and has served."""
+        self._sessions.pop(host, None)
+        if len(self._sessions) >= SESSIONS_MAX:
+            del self._sessions[next(iter(self._sessions))]
+        self._sessions[host] = session
+
+    def wrap_bio(self, incoming: Any, outgoing: Any, host: str) -> Any:
+        """The TLS object of a new connection; it resumes the host's last session if there is one."""
+        return self._context._wrap_bio(incoming, outgoing, False, host, session=self._sessions.get(host))
 
     async def wrap(self, raw: ByteStream, host: str, deadline_ns: int) -> TlsStream:
         """Shake hands over an open connection.
@@ -93,8 +113,11 @@ class TlsStream(ByteStream):
         self._outgoing = outgoing
         self._want_read = context._want_read
         self._error = context._error
+        self._context = context
+        self._host = host
+        self._has_served = False
         try:
-            self._tls: Any = context._context._wrap_bio(incoming, outgoing, False, host)
+            self._tls: Any = context.wrap_bio(incoming, outgoing, host)
         except (ValueError, TypeError) as error:  # not a host name: empty, not ASCII, a NUL in it
             raise TlsFailed(f"{host}: {error}") from None
 
@@ -119,6 +142,7 @@ class TlsStream(ByteStream):
         while True:
             try:
                 data: bytes = self._tls.read(min(size_max, RECORD_BYTES_MAX))
+                self._has_served = True
                 return data
             except self._want_read:
                 await self._flush(deadline_ns)
@@ -141,7 +165,16 @@ class TlsStream(ByteStream):
             await self._flush(deadline_ns)
 
     def close(self) -> None:
+        if self._has_served:
+            # Only now: in TLS 1.3 the ticket that resumes a session comes after the handshake.
+            self._has_served = False
+            self._context.keep_session(self._host, self._tls.session)
         self._raw.close()
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the handshake continued an earlier session."""
+        return bool(self._tls.session_reused)
 
     def _issuer_seen(self, error: BaseException) -> str:
         """Who signed what the peer showed, for an unknown issuer: often a proxy that inspects TLS.
