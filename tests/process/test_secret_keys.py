@@ -6,6 +6,7 @@ AWS is at its own names on port 443, with TLS; see `aws.py`.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from pathlib import Path
@@ -211,6 +212,7 @@ async def test_a_freeze_in_the_middle_of_a_call_says_nothing_about_the_service(
         await world.start()
         await aws.wait_for_calls(1)
         world.extension.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, world.extension.pid, os.WSTOPPED | os.WNOWAIT)
         aws.is_answering.set()
         await asyncio.sleep(3.5)  # frozen, and meanwhile the connection breaks
         world.extension.send_signal(signal.SIGCONT)

@@ -126,7 +126,7 @@ class Loop:
         self._main: Task | None = None
         self.tasks: list[Task] = []
         self.frozen_ns = 0
-        self.freezes = 0
+        self._freezes = 0
         self._seen_ns = clock()
 
     # --- time ---------------------------------------------------------------------------------------------------
@@ -135,6 +135,12 @@ class Loop:
         """Monotonic time without the time that the process was frozen."""
         return self._look(0)
 
+    @property
+    def freezes(self) -> int:
+        """Freezes until now. Looks at the clock: one may have come while a task ran, since the last poll."""
+        self._look(0)
+        return self._freezes
+
     def _look(self, asked_ns: int) -> int:
         """Look at the clock, `asked_ns` after the last look if nothing stopped us."""
         clock_ns = self._clock()
@@ -142,7 +148,7 @@ class Loop:
         self._seen_ns = clock_ns
         if took_ns - asked_ns >= FREEZE_NS:
             self.frozen_ns += took_ns
-            self.freezes += 1
+            self._freezes += 1
         return clock_ns - self.frozen_ns
 
     def deadline_in_ms(self, ms: int) -> int:
