@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -170,6 +171,92 @@ def test_threads_of_this_process_are_seen() -> None:
         stop.set()
         for thread in more:
             thread.join()
+
+
+class Namespace:
+    """A made-up /proc that says it is our own process namespace, and which process is the newest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.proc = folder / "proc"
+        process(self.proc, 7, 3, 2)
+        (self.proc / "self").symlink_to(str(os.getpid()))
+        self.newest(7)
+        self.reader = reader(folder)
+
+    def newest(self, pid: int) -> None:
+        (self.proc / "loadavg").write_text(f"0.00 0.01 0.05 1/123 {pid}\n")
+
+    def threads(self) -> int:
+        return look(self.reader).threads
+
+
+def test_while_nothing_was_started_neither_processes_nor_threads_are_read_again(tmp_path: Path) -> None:
+    made = Namespace(tmp_path)
+    assert made.threads() == 2
+    (made.proc / "7" / "task" / "9").mkdir()
+    process(made.proc, 8, 1, 1)
+    assert made.threads() == 2
+    made.newest(9)
+    assert made.threads() == 4
+
+
+def test_descriptors_are_counted_in_every_look(tmp_path: Path) -> None:
+    made = Namespace(tmp_path)
+    assert look(made.reader).descriptors == 3
+    (made.proc / "7" / "fd" / "12").touch()
+    assert look(made.reader).descriptors == 4
+
+
+def test_a_new_search_begins_with_a_full_reading(tmp_path: Path) -> None:
+    """What the invocation before had at most must not be taken for what this one has."""
+    made = Namespace(tmp_path)
+    assert made.threads() == 2
+    (made.proc / "7" / "task" / "8").rmdir()
+    assert made.threads() == 2
+    made.reader.forget()
+    assert made.threads() == 1
+
+
+def test_a_process_that_has_ended_is_dropped_from_the_list(tmp_path: Path) -> None:
+    made = Namespace(tmp_path)
+    process(made.proc, 8, 4, 1)
+    assert look(made.reader).descriptors == 7
+    shutil.rmtree(made.proc / "8")
+    assert look(made.reader).descriptors == 3
+    assert made.reader.processes() == ["7"]
+
+
+@pytest.mark.parametrize("broken", ["self", "loadavg", "text"])
+def test_everything_is_read_in_every_look_where_the_newest_process_is_not_known(tmp_path: Path, broken: str) -> None:
+    made = Namespace(tmp_path)
+    if broken == "self":
+        (made.proc / "self").unlink()
+        (made.proc / "self").symlink_to(str(os.getpid() + 1))
+    elif broken == "loadavg":
+        (made.proc / "loadavg").unlink()
+    else:
+        (made.proc / "loadavg").write_text("0.00 0.01 0.05 1/123 x\n")
+    assert made.threads() == 2
+    (made.proc / "7" / "task" / "9").mkdir()
+    assert made.threads() == 3
+
+
+def test_a_thread_and_a_process_that_start_are_seen_in_the_real_one() -> None:
+    code = (
+        "import subprocess, sys, threading\n"
+        "from thimble.shell.proc_stats import ProcReader\n"
+        "reader = ProcReader()\n"
+        "def threads(): return reader.readings(reader.processes()).threads\n"
+        "stop = threading.Event()\n"
+        "counts = [threads(), threads()]\n"
+        "assert reader._newest_pid > 0, 'the kernel tells the newest process'\n"
+        "thread = threading.Thread(target=stop.wait); thread.start(); counts.append(threads())\n"
+        "child = subprocess.Popen(['sleep', '60']); counts.append(threads())\n"
+        "child.kill(); child.wait(); stop.set(); thread.join()\n"
+        "reader.forget(); counts.append(threads())\n"
+        "print(*counts)\n"
+    )
+    assert in_own_processes(code) == ["1", "1", "2", "3", "1"]
 
 
 def test_a_file_is_read_whole_and_not_without_end(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -180,6 +181,24 @@ def test_a_second_invoke_begins_new_peaks_and_the_late_end_of_the_first_keeps_it
         assert [task.name for task in sandbox.loop.tasks if task.name == "sampler"] == ["sampler"]
         sandbox.metrics.on_events([done("r2", 2000)])
         assert sandbox.value("fd_use") == 5
+
+    sandbox.run(life())
+
+
+def test_threads_of_the_invocation_before_do_not_count_again(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    (sandbox.proc / "self").symlink_to(str(os.getpid()))
+    sandbox.write("loadavg", "0.00 0.01 0.05 1/123 7\n")
+
+    async def life() -> None:
+        sandbox.metrics.on_invoke("r1")
+        sandbox.metrics.on_events([done("r1")])
+        assert sandbox.value("threads_use") == 3
+        sandbox.points.clear()
+        (sandbox.function / "task" / "11").rmdir()
+        sandbox.metrics.on_invoke("r2")
+        sandbox.metrics.on_events([done("r2", 2000)])
+        assert sandbox.value("threads_use") == 2
 
     sandbox.run(life())
 

@@ -1,8 +1,12 @@
 """Reads what the kernel says about the sandbox: `/proc`, the use of `/tmp`, the name of the system.
 
-Whatever cannot be read is missing in the answer; nothing here raises. All of it is the kernel's work, some 10 us per
-file, so what counts is how little is asked for:
+Whatever cannot be read is missing in the answer; nothing here raises. All of it is the kernel's work, 2 to 10 us per
+file and 40 to 80 for a listing of `/proc` that no cache remembers, so what counts is how little is asked for:
 
+- `/proc/loadavg` ends with the newest process or thread id that was given out. While it stays the same nothing has been
+  started, so the list of processes can only have become shorter, and the threads only fewer: neither is read again,
+  since the highest use is what is wanted; `forget` begins a new search for it. The id is that of our own process
+  namespace; whether `/proc` shows that one is checked.
 - Descriptors and threads of a process are one `stat` where the kernel tells the count (threads always: the links of
   `task`; descriptors since Linux 6.2: the size of `fd`), and otherwise a listing, which costs three times as much.
 - Limits are what a process got at its start, so they are kept by process and all read anew only now and then.
@@ -41,6 +45,8 @@ UPTIME_STEP_MS: Final = 10
 
 TMP: Final = "/tmp/"  # noqa: S108 (the folder that Lambda gives to functions, nothing is written there)
 
+NO_PID: Final = -1
+
 _CHUNK_BYTES: Final = 32768
 _DOTS: Final = 2
 """`.` and `..` among the links of a directory."""
@@ -78,6 +84,10 @@ class ProcReader:
         self._is_probed = False
         self._has_descriptor_counts = False
         self._has_thread_counts = False
+        self._has_newest_pid = False
+        self._processes: list[str] = []
+        self._thread_count = UNREADABLE
+        self._newest_pid = NO_PID
         self._limits: dict[str, Limits] = {}
         self._limits_uses = 0
 
@@ -92,12 +102,19 @@ class ProcReader:
         return float(self._boot_ns() // 1_000_000 // UPTIME_STEP_MS * UPTIME_STEP_MS)
 
     def processes(self) -> list[str]:
-        """The ids of all processes, in the order of the directory."""
-        try:
-            names = posix.listdir(self._proc)
-        except OSError:
-            return []
-        return [name for name in names if name.isdigit()]
+        """The ids of all processes, in the order of the directory; some may have ended since the last call."""
+        if not self._is_probed:
+            self._probe()
+        newest_pid = self._read_newest_pid()  # before the listing: what starts during it is seen the next time
+        if newest_pid == NO_PID or newest_pid != self._newest_pid:
+            self._newest_pid = newest_pid
+            self._thread_count = UNREADABLE
+            self._processes = self._list_processes()
+        return self._processes
+
+    def forget(self) -> None:
+        """Read everything anew, since what was highest does not matter any more."""
+        self._newest_pid = NO_PID
 
     def limits(self, processes: list[str]) -> Limits:
         """The lowest limits among these processes."""
@@ -123,15 +140,16 @@ class ProcReader:
         return int(status.f_bsize) * int(status.f_blocks)
 
     def readings(self, processes: list[str]) -> Readings:
-        """What these processes use now. A vanished one makes the count of threads unreadable, not the other."""
-        if not self._is_probed:
-            self._probe()
+        """What these processes use now; to be called right after `processes`.
+
+        A process that vanishes meanwhile makes the count of threads unreadable, not that of descriptors.
+        """
+        threads = self._thread_count
+        if threads == UNREADABLE:
+            threads = self._count_threads(processes)
         descriptors = 0
-        threads = 0
         for pid in processes:
             descriptors += self._descriptors(pid)
-            count = self._threads(pid)
-            threads = UNREADABLE if count < 0 or threads < 0 else threads + count
         try:
             status = posix.statvfs(self._tmp)
             used_bytes = int(status.f_bsize) * (int(status.f_blocks) - int(status.f_bavail))
@@ -148,9 +166,38 @@ class ProcReader:
                     return runtime
         return runtime_of_system(read_file(self._os_release))
 
+    def _list_processes(self) -> list[str]:
+        try:
+            names = posix.listdir(self._proc)
+        except OSError:
+            return []
+        return [name for name in names if name.isdigit()]
+
+    def _read_newest_pid(self) -> int:
+        """The newest id that was given out, `NO_PID` where that cannot be known."""
+        if not self._has_newest_pid:
+            return NO_PID
+        words = read_file(self._proc + "/loadavg").split()
+        return int(words[4]) if len(words) == 5 and words[4].isdigit() else NO_PID
+
+    def _count_threads(self, processes: list[str]) -> int:
+        count = 0
+        for pid in processes:
+            threads = self._threads(pid)
+            if threads == UNREADABLE:
+                return UNREADABLE
+            count += threads
+        if self._newest_pid != NO_PID:
+            self._thread_count = count
+        return count
+
     def _probe(self) -> None:
-        """Find out, on our own process, whether the kernel tells counts."""
+        """Find out, on our own process, what the kernel tells."""
         self._is_probed = True
+        try:
+            self._has_newest_pid = posix.readlink(self._proc + "/self") == str(posix.getpid())
+        except OSError:
+            self._has_newest_pid = False
         own = f"{self._proc}/{posix.getpid()}"
         try:
             self._has_descriptor_counts = posix.stat(own + "/fd").st_size > 0
@@ -168,6 +215,9 @@ class ProcReader:
                 is_ours = self._user in (0, status.st_uid)
                 return int(status.st_size) if is_ours else 0
             return len(posix.listdir(path))
+        except FileNotFoundError:
+            self._newest_pid = NO_PID  # it has ended: list the processes anew next time
+            return 0
         except OSError:
             return 0
 

@@ -197,13 +197,15 @@ class SandboxMetrics:
             record.uptime_ms = self._reader.uptime_ms()
 
     def _read_use(self, usage: SandboxUsage) -> None:
-        processes = self._reader.processes()
-        usage.limits = self._reader.limits(processes)
         if self._reads_use:
-            usage.readings = self._reader.readings(processes)
+            usage.readings = self._reader.readings(self._reader.processes())
             usage.tmp_bytes_max = self._reader.tmp_bytes_max()
+        else:
+            self._reader.forget()
+        usage.limits = self._reader.limits(self._reader.processes())  # after the readings: they find who has ended
 
     def _start_sampler(self, peaks: Peaks) -> None:
+        self._reader.forget()
         schedule = SampleSchedule()
         pause_ms = self._look(peaks, schedule)
         self._sampler = self._loop.spawn(self._sample(peaks, schedule, pause_ms), "sampler")
