@@ -98,6 +98,9 @@ def loaded(field: str, environ: dict[str, str]) -> tuple[Any, list[str]]:
         (GRPC_SIZE, "51", "otlp_grpc_max_recv_msg_size_mib", 50, 1),
         ("THIMBLE_MAX_BILLED_MS_PER_INVOCATION", "250", "max_billed_ms_per_invocation", 250, 0),
         ("THIMBLE_MAX_BILLED_MS_PER_INVOCATION", "x", "max_billed_ms_per_invocation", 2000, 1),
+        ("THIMBLE_DOGSTATSD_HISTOGRAMS", "Distribution", "dogstatsd_histograms", "distribution", 0),
+        ("THIMBLE_DOGSTATSD_HISTOGRAMS", "off", "dogstatsd_histograms", "", 0),
+        ("THIMBLE_DOGSTATSD_HISTOGRAMS", "true", "dogstatsd_histograms", "", 1),
         # SECS, SECS0, MICROS
         ("DD_SPAN_DEDUP_TIMEOUT", "5", "span_dedup_timeout_s", 5.0, 0),
         ("DD_SPAN_DEDUP_TIMEOUT", "1.5", "span_dedup_timeout_s", 1.5, 0),

@@ -1,4 +1,4 @@
-"""A short run of the fuzz target with every run of the suite; a long one is `python tests/fuzz/metric_lines.py 3600`."""
+"""A short run of the fuzz target with every run of the suite; a long one: `python tests/fuzz/metric_lines.py 3600`."""
 
 from __future__ import annotations
 

@@ -45,8 +45,10 @@ TAKEN = [
 REFUSED = {
     "format": ["n1|c", "n:1", ":1|c", "n:|c", "n:1|", "n:1||#a:b", "abc", "|", ":", "n", "_s", "_e:x"],
     "value": [
-        "n:1_0|c", "n: 1|c", "n:0x1F|c", "n:1e|c", "n:.|c", "n:5:x|c", "n:inf|g", "n:NaN|g", "n:1e400|g", "n:-Infinity|g",
-        "n:bob|s", "n:::|c", "n:1 |c", "n:--1|c", "n:1e+|c", "n:1.2.3|c", "n:+|c", "n:１|c", "n:1\x00|c", "n:infx|c",
+        "n:1_0|c", "n: 1|c", "n:0x1F|c", "n:1e|c", "n:.|c", "n:5:x|c", "n:inf|g", "n:NaN|g", "n:1e400|g",
+        "n:-Infinity|g", "n:1\t|c",
+        "n:bob|s", "n:::|c", "n:1 |c", "n:--1|c", "n:1e+|c", "n:1.2.3|c", "n:+|c", "n:\uff11|c", "n:1\x00|c",
+        "n:infx|c",
     ],
     "unsupported_type": ["n:1|ms", "n:1|h", "n:1|s"],
     "unknown_type": ["n:1|C", "n:1|counter", "n:1|c\r", "n:1|q", "n:1|D", "n:1|mss", "n:1| c"],
