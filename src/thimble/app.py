@@ -39,6 +39,7 @@ from thimble.http.messages import parse_url
 from thimble.http.proxy import ProxyRules, parse_proxy
 from thimble.http.server import Handler, HttpServer
 from thimble.kernels.metric_store import MetricStore
+from thimble.reactor.errors import TlsFailed
 from thimble.reactor.loop import Loop, Task
 from thimble.reactor.tls import TlsContext
 from thimble.shell.api_key import ApiKeySource
@@ -315,7 +316,14 @@ class App:
 
     def _make_tls(self) -> TlsContext:
         settings = self._settings
-        return TlsContext(ca_directory(), settings.tls_cert_file, not settings.skip_ssl_validation)
+        try:
+            return TlsContext(ca_directory(), settings.tls_cert_file, not settings.skip_ssl_validation)
+        except TlsFailed as error:
+            if not settings.tls_cert_file:
+                raise
+            text = f"EXTENSION | DD_TLS_CERT_FILE is not used, the default certificates are: {error}"
+            self._log.error_once("tls_cert_file", text)
+            return TlsContext(ca_directory(), "", True)
 
     def _on_task_error(self, task: Task) -> None:
         for server in self.servers:

@@ -19,6 +19,17 @@ ORPHAN_LINES_MAX: Final = 1000
 ORPHAN_BYTES_MAX: Final = 1024 * 1024
 """Lines that wait for an invocation to belong to. The oldest goes out with `request_id: null`."""
 
+KEPT_REQUEST_BYTES_MAX: Final = 256 * 1024
+KEPT_BYTES_MAX: Final = 4 * 1024 * 1024
+KEPT_REQUESTS_MAX: Final = 64
+"""Lines below the level that is sent, per invocation and in all: the oldest ones are given up and counted."""
+
+DURABLE_LINES_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Lines that wait for their durable execution. The oldest request's are sent without it."""
+
+DURABLE_CONTEXTS_MAX: Final = 500
+"""Requests whose durable execution is known, as in the reference. The oldest is forgotten."""
+
 TELEMETRY_FRAGMENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Half a record that waits for its other half. A body is at most twice the subscription's `maxBytes` and metadata."""
 
@@ -41,6 +52,12 @@ SENDERS_MAX: Final = 8
 
 BACKOFF_MS: Final = 100
 """Pause before the second attempt within a flush, twice that before the third, as far as the deadline allows."""
+
+PROBE_TIMEOUT_MS: Final = 10_000
+"""For the one attempt of a probe: longer than any intake takes that is well, shorter than what a flush may wait."""
+
+STALE_PROBE_MS: Final = 1_000
+"""At the shutdown, a request that nobody waited for and that is older is ended and sent anew."""
 
 # --- local servers ------------------------------------------------------------------------------------------------
 

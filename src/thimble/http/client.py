@@ -12,7 +12,7 @@ from ..reactor.errors import ConnectionFailed, DeadlinePassed, ReactorError
 from ..reactor.loop import Loop
 from ..reactor.streams import RECEIVE_BYTES, ByteStream
 from ..reactor.tls import TlsContext
-from .connector import Connector
+from .connector import FOR_ANSWER, Connector, Progress
 from .messages import Response, Target
 from .parser import Head, MessageParser, ProtocolError
 from .proxy import ProxyRules
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONNECTIONS_MAX: Final = 8
-"""Connections open at a time, over all destinations."""
+"""Connections open at a time, over all destinations: idle ones make room for those that are asked for. How many
+requests are under way is for the caller to limit."""
 
 RESPONSE_BYTES_MAX: Final = 1024 * 1024
 """Body bytes kept of an answer; the rest is read and thrown away."""
@@ -38,6 +39,7 @@ class OutgoingRequest:
         self.target = target
         self.headers = headers
         self.body = body
+        self.progress = Progress()
 
     def encode_head(self) -> bytes:
         lines = [f"{self.method} {self.target.path} HTTP/1.1", f"host: {self.target.authority}", "accept: */*"]
@@ -81,14 +83,23 @@ class Client:
         """
         self._connector = Connector(loop, make_tls, rules)
         self._idle: list[_Idle] = []
+        self._busy = 0
+        """Connections in use or being opened."""
 
     async def request(self, request: OutgoingRequest, deadline_ns: int) -> Response:
-        """Send one request and read its answer.
+        """Send one request and read its answer. Redirects are answers like any other: nobody follows them.
 
         Raises:
             DeadlinePassed: It took too long.
             ConnectionFailed: No connection, or it broke; the subclasses say why.
         """
+        self._busy += 1
+        try:
+            return await self._request(request, deadline_ns)
+        finally:
+            self._busy -= 1
+
+    async def _request(self, request: OutgoingRequest, deadline_ns: int) -> Response:
         stream = self._take_idle(request.target.key)
         if stream is not None:
             exchange = _Exchange()
@@ -98,7 +109,9 @@ class Client:
                 if exchange.saw_answer:
                     raise
                 # The server may close an idle connection at any time: a new one decides.
-        stream = await self._connector.open(request.target, deadline_ns)
+        while self._idle and self._busy + len(self._idle) > CONNECTIONS_MAX:
+            self._idle.pop(0).stream.close()
+        stream = await self._connector.open(request.target, deadline_ns, request.progress)
         return await self._exchange(stream, request, _Exchange(), deadline_ns)
 
     def close(self) -> None:
@@ -118,6 +131,7 @@ class Client:
         self, stream: ByteStream, request: OutgoingRequest, exchange: _Exchange, deadline_ns: int
     ) -> Response:
         keeps = False
+        request.progress.waits_for = FOR_ANSWER
         try:
             failure = await self._send(stream, request, deadline_ns)
             try:
@@ -130,7 +144,7 @@ class Client:
         finally:
             if not keeps:
                 stream.close()
-        if keeps and len(self._idle) < CONNECTIONS_MAX:
+        if keeps and self._busy + len(self._idle) <= CONNECTIONS_MAX:
             self._idle.append(_Idle(request.target.key, stream))
         else:
             stream.close()

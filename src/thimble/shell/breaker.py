@@ -7,6 +7,9 @@ It opens after `FAILURES_TO_OPEN` failures in a row, or at once when a request t
 `LOST_MS_TO_OPEN` of an invocation: three such requests would cost the customer seconds. A request that was given up
 sooner counts as a failure, unless it had so little time that its end says nothing.
 
+It also remembers how long the destination takes to answer (`answer_ms`), or has at least taken when a request was given
+up: who has less time than that need not wait for it.
+
     state     success   failure                  given up after         pause over
     CLOSED    CLOSED    CLOSED, OPEN at the 3rd  < 0.1 s: CLOSED        -
                                                  < 1 s: as failure
@@ -37,6 +40,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self.state = CLOSED
+        self.answer_ms = 0
         self._failures = 0
         self._pause_ms = PAUSE_MIN_MS
         self._probe_at_ms = 0
@@ -49,8 +53,9 @@ class Breaker:
         assert self.state == OPEN, "a probe of a destination that is not closed off"
         self.state = PROBING
 
-    def on_success(self) -> None:
-        """The destination answered, be it with a refusal of the payload: it lives."""
+    def on_success(self, took_ms: int = 0) -> None:
+        """The destination answered after `took_ms`, be it with a refusal of the payload: it lives."""
+        self.answer_ms = took_ms
         self.state = CLOSED
         self._failures = 0
         self._pause_ms = PAUSE_MIN_MS
@@ -64,6 +69,8 @@ class Breaker:
 
     def on_lost_time(self, lost_ms: int, now_ms: int) -> bool:
         """A request was given up after `lost_ms` without an answer. Returns as `on_failure`."""
+        if lost_ms >= LOST_MS_TO_COUNT:
+            self.answer_ms = max(self.answer_ms, lost_ms + 1)
         if self.state == CLOSED and lost_ms < LOST_MS_TO_OPEN:
             return lost_ms >= LOST_MS_TO_COUNT and self.on_failure(now_ms)
         return self._open(now_ms)

@@ -8,7 +8,9 @@ A background flush may be frozen half-way, with `/next` pending. An attempt that
 nothing about the peer and is repeated without being counted.
 
 Every destination has a circuit breaker. While it is open nothing goes there and nothing is waited for; when it may be
-probed, one delivery goes out beside the flush, which nobody waits for either. The final flush asks no breaker.
+probed, one delivery goes out beside the flush, which nobody waits for either. The same way, one after the other, go the
+deliveries to a destination that is known to take longer for an answer than the flush may wait: ending each request
+half-way would send it again and again. The final flush asks no breaker, and waits for those beside it too.
 
 While the API key is being resolved for the first time nothing is taken from the sinks: a flush is held for the key, and
 an interrupted one has lost nothing. When a secret source fails, what needs the key waits in the retry queue.
@@ -16,14 +18,15 @@ an interrupted one has lost nothing. When a secret source fails, what needs the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from thimble.core.limits import BACKOFF_MS, SENDERS_MAX
+from thimble.core.limits import BACKOFF_MS, PROBE_TIMEOUT_MS, SENDERS_MAX, STALE_PROBE_MS
 from thimble.http.client import Client, OutgoingRequest
 from thimble.reactor.errors import ReactorError
 from thimble.reactor.loop import Loop, Signal, Task
+from thimble.shell.advice import advice_for, advice_for_wait, sentence
 from thimble.shell.api_key import ApiKeySource
-from thimble.shell.breaker import CLOSED, Breaker
+from thimble.shell.breaker import CLOSED, OPEN, PROBING, Breaker
 from thimble.shell.log import Log
 from thimble.shell.retry import RetryQueue
 from thimble.sinks.sink import REFUSED, RETRY, Delivery, Sink
@@ -33,6 +36,25 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thimble.core.drops import Drops
+
+
+ENDLESS_MS: Final = 1 << 40
+TOO_LARGE: Final = "Fewer or smaller lines per invocation, or less in one metric or span, would fit."
+
+
+class Beside:
+    """Deliveries to one destination that nobody waits for.
+
+    Args:
+        key: The destination's `Target.key`.
+        began_ns: When the task was started.
+    """
+
+    def __init__(self, key: str, deliveries: list[Delivery], began_ns: int) -> None:
+        self.key = key
+        self.deliveries = deliveries
+        self.began_ns = began_ns
+        self.task: Task | None = None
 
 
 class Flusher:
@@ -66,6 +88,8 @@ class Flusher:
         self._senders: list[Task] = []
         self._holder: Task | None = None
         self._active = 0
+        self._besides: list[Beside] = []
+        self._patience_ms = ENDLESS_MS
         self._is_final = False
         self._breakers: dict[str, Breaker] = {}
         self._is_idle = Signal()
@@ -82,7 +106,11 @@ class Flusher:
 
     def start(self, is_final: bool = False) -> None:
         """Begin to send everything that is ready, and return at once."""
+        self._start(ENDLESS_MS, is_final)
+
+    def _start(self, patience_ms: int, is_final: bool) -> None:
         self._is_final = self._is_final or is_final
+        self._patience_ms = patience_ms
         self._api_key.refresh()
         if self._api_key.is_resolving and (self._holder is None or self._holder.is_done):
             self._holder = self._spawn_sender(self._hold_for_key())
@@ -91,9 +119,17 @@ class Flusher:
 
     async def flush(self, deadline_ns: int, is_final: bool = False) -> None:
         """Send everything that is ready, and return when it is sent or the deadline has come."""
-        self.start(is_final)
+        if is_final:
+            self._is_final = True
+            await self._end_besides(STALE_PROBE_MS)  # their answers are not to be expected any more
+        self._start(max(deadline_ns - self._loop.now_ns(), 0) // 1_000_000, is_final)
         if not await self._loop.wait_signal(self._is_idle, deadline_ns):
             await self.interrupt()
+        if is_final:
+            for beside in self._besides[:]:
+                assert beside.task is not None
+                await self._loop.join(beside.task, deadline_ns)
+            await self._end_besides(0)
 
     def drop_all(self) -> None:
         """Count what is left as lost; for the very end."""
@@ -110,27 +146,43 @@ class Flusher:
         if self._queue and not self._api_key.value:
             self._set_aside_without_key()
         self._senders = [sender for sender in self._senders if not sender.is_done]
-        for _ in range(min(len(self._queue), SENDERS_MAX - self._active)):
+        for _ in range(min(len(self._queue), SENDERS_MAX - self._active - len(self._besides))):
             self._spawn_sender(self._send_queue())
 
     def _take(self) -> None:
-        """Fill the queue with what may go out, and send the probes that are due."""
+        """Fill the queue with what may go out, and send beside it what nobody is to wait for."""
         for sink in self._sinks:
-            breaker = self._breakers.get(sink.target_key)
-            if breaker is None or breaker.state == CLOSED or self._is_final or breaker.may_probe(self._now_ms()):
+            if self._may_take(sink.target_key):
                 self._take_from(sink)
         waiting = self._retry.take_all()
         waiting.extend(self._queue)
         self._queue = []
+        slow: dict[str, list[Delivery]] = {}
         for delivery in waiting:
+            delivery.failure = ""
+            key = delivery.target.key
             breaker = self._breaker(delivery)
-            if breaker.state == CLOSED or self._is_final:
+            has_key = bool(delivery.api_key or self._api_key.value)
+            if self._is_final or (breaker.state == CLOSED and breaker.answer_ms <= self._patience_ms):
                 self._queue.append(delivery)
-            elif breaker.may_probe(self._now_ms()) and (delivery.api_key or self._api_key.value):
+            elif breaker.state == CLOSED and has_key and not self._is_beside(key):
+                slow.setdefault(key, []).append(delivery)
+            elif has_key and breaker.may_probe(self._now_ms()) and len(self._besides) < SENDERS_MAX:
                 breaker.begin_probe()
-                self._loop.spawn(self._probe(delivery), "probe")
+                self._send_beside(key, [delivery])
             else:
                 self._retry.put(delivery, False)
+        for key, deliveries in slow.items():
+            self._send_beside(key, deliveries)
+
+    def _may_take(self, key: str) -> bool:
+        """Whether a sink's data can go to its destination now; else it stays where it is small."""
+        breaker = self._breakers.get(key)
+        if breaker is None or self._is_final:
+            return True
+        if breaker.state == CLOSED:
+            return breaker.answer_ms <= self._patience_ms or not self._is_beside(key)
+        return breaker.may_probe(self._now_ms())
 
     def _take_from(self, sink: Sink) -> None:
         try:
@@ -149,11 +201,33 @@ class Flusher:
             breaker = self._breakers[key] = Breaker()
         return breaker
 
-    async def _probe(self, delivery: Delivery) -> None:
-        """Try one delivery at a destination that failed before; nobody waits for it."""
-        await self._deliver_or_keep(delivery)
-        if self._active == 0:
-            self._client.close()
+    def _is_beside(self, key: str) -> bool:
+        return key in [beside.key for beside in self._besides]
+
+    def _send_beside(self, key: str, deliveries: list[Delivery]) -> None:
+        beside = Beside(key, deliveries, self._loop.now_ns())
+        self._besides.append(beside)
+        beside.task = self._loop.spawn(self._run_beside(beside), "sender beside")
+
+    async def _run_beside(self, beside: Beside) -> None:
+        """Deliver one after the other, as long as the destination is not given up."""
+        try:
+            while beside.deliveries and self._breakers[beside.key].state != OPEN:
+                await self._deliver_or_keep(beside.deliveries.pop(0))
+        finally:
+            for delivery in beside.deliveries:
+                self._retry.put(delivery, False)
+            self._besides.remove(beside)
+            if self._active == 0:
+                self._client.close()
+
+    async def _end_besides(self, age_ms: int) -> None:
+        """End those that were started `age_ms` ago or earlier; what they hold waits for the next flush."""
+        for beside in self._besides[:]:
+            assert beside.task is not None
+            if self._loop.now_ns() - beside.began_ns >= age_ms * 1_000_000:
+                self._loop.cancel(beside.task)
+                await self._loop.join(beside.task)
 
     def _set_aside_without_key(self) -> None:
         """Keep what needs the missing key while it may come, or else drop it."""
@@ -203,8 +277,10 @@ class Flusher:
             if not is_settled:
                 self._retry.put(delivery, False)
                 lost_ms = (self._loop.now_ns() - began_ns) // 1_000_000
-                if self._breaker(delivery).on_lost_time(lost_ms, self._now_ms()):
-                    self._tell_opened(delivery, f"no answer in {lost_ms} ms")
+                if self._breaker(delivery).on_lost_time(lost_ms, self._now_ms()) and not self._is_final:
+                    step = delivery.progress.waits_for
+                    waited = sentence(f"waited {lost_ms} ms for {step}", advice_for_wait(step))
+                    self._tell_opened(delivery, delivery.failure or waited)
 
     def _spawn_sender(self, coroutine: Coroutine[Any, Any, None]) -> Task:
         self._active += 1
@@ -227,43 +303,59 @@ class Flusher:
         """Try until the answer is final, the attempts are used up, or the owner ends the task."""
         sink = delivery.sink
         breaker = self._breaker(delivery)
+        is_probe = breaker.state == PROBING and not self._is_final
+        attempts_max = 1 if is_probe else sink.attempts_per_flush
+        timeout_ms = min(self._request_timeout_ms, PROBE_TIMEOUT_MS) if is_probe else self._request_timeout_ms
         attempt = 0
         while True:
             freezes = self._loop.freezes
+            began_ns = self._loop.now_ns()
             attempt += 1
             verdict = RETRY
+            is_answered = False
+            request = self._request(delivery)
+            delivery.progress = request.progress
             try:
-                response = await self._client.request(
-                    self._request(delivery), self._loop.deadline_in_ms(self._request_timeout_ms)
-                )
+                response = await self._client.request(request, self._loop.deadline_in_ms(timeout_ms))
             except ReactorError as error:
-                reason = str(error)
+                delivery.failure = sentence(str(error), advice_for(error, request.progress.waits_for))
             else:
+                is_answered = True
                 verdict = sink.judge(response.status)
-                reason = f"status {response.status}"
+                delivery.failure = f"status {response.status}"
+            has_frozen = self._loop.freezes != freezes
             if verdict != RETRY:
                 if breaker.state != CLOSED:
                     self._log.info(f"{sink.kind.upper()} | {delivery.target.host} answers again.")
-                breaker.on_success()
+                breaker.on_success(0 if has_frozen else (self._loop.now_ns() - began_ns) // 1_000_000)
                 if verdict == REFUSED:
-                    self._refused(delivery, reason)
+                    self._refused(delivery, response.status)
                 return
-            if self._loop.freezes != freezes:
+            if has_frozen:
                 attempt -= 1
-            elif attempt >= sink.attempts_per_flush:
-                host = delivery.target.host
-                text = f"{sink.kind.upper()} | Failed to send to {host} after {attempt} attempts: {reason}"
-                self._log.error_once(f"{sink.kind} {reason}", text)
-                self._retry.put(delivery, True)
-                if breaker.on_failure(self._now_ms()):
-                    self._tell_opened(delivery, reason)
+            elif attempt >= attempts_max:
+                self._failed(delivery, attempt, is_probe, is_answered)
                 return
             else:
                 await self._loop.sleep_ms(BACKOFF_MS * attempt)
 
-    def _tell_opened(self, delivery: Delivery, reason: str) -> None:
+    def _failed(self, delivery: Delivery, attempts: int, is_probe: bool, is_answered: bool) -> None:
+        """The attempts are used up: keep the delivery, and say why.
+
+        A probe is silent, since the opening of the breaker has told. When it meets a peer that is not there, that says
+        nothing about the payload, and does not count against it.
+        """
+        kind, host, failure = delivery.sink.kind, delivery.target.host, delivery.failure
+        if not is_probe:
+            text = f"{kind.upper()} | Failed to send to {host} after {attempts} attempts: {failure}"
+            self._log.error_once(f"{kind} {failure}", text)
+        self._retry.put(delivery, is_answered or not is_probe)
+        if self._breaker(delivery).on_failure(self._now_ms()):
+            self._tell_opened(delivery, failure)
+
+    def _tell_opened(self, delivery: Delivery, failure: str) -> None:
         pause_s = self._breaker(delivery).pause_s
-        text = f"{delivery.target.host} fails ({reason}); data is kept, the next try comes in {pause_s} s"
+        text = f"{delivery.target.host} fails; data is kept, the next try comes in {pause_s} s: {failure}"
         self._log.error_once(f"{delivery.target.key} down", f"{delivery.sink.kind.upper()} | {text}")
 
     def _request(self, delivery: Delivery) -> OutgoingRequest:
@@ -271,11 +363,13 @@ class Flusher:
         headers.extend(delivery.headers)
         return OutgoingRequest("POST", delivery.target, headers, delivery.payload.body)
 
-    def _refused(self, delivery: Delivery, reason: str) -> None:
+    def _refused(self, delivery: Delivery, status: int) -> None:
         kind = delivery.sink.kind
         self._drops.add(kind, "refused", delivery.payload.item_count)
-        if reason == "status 403":
+        if status == 403:
             text = "Request was denied by Datadog: Access denied. Please verify that your API key is valid."
         else:
-            text = f"The intake {delivery.target.host} refused a payload: {reason}. It is not sent again."
-        self._log.error_once(f"{kind} refused {reason}", f"{kind.upper()} | {text}")
+            text = f"The intake {delivery.target.host} refused a payload: status {status}. It is not sent again."
+            if status == 413:
+                text = f"{text} {TOO_LARGE}"
+        self._log.error_once(f"{kind} refused {status}", f"{kind.upper()} | {text}")

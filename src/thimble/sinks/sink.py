@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from thimble.http.connector import Progress
+
 if TYPE_CHECKING:
     from thimble.core.payload import Payload
     from thimble.http.messages import Target
@@ -33,6 +35,10 @@ class Delivery:
         self.headers = headers
         self.payload = payload
         self.api_key = api_key
+        self.progress = Progress()
+        """Of the attempt that runs, or of the last one."""
+        self.failure = ""
+        """Why the last attempt of the flush under way failed, for a log line; "" before."""
 
 
 class Sink:
