@@ -9,6 +9,7 @@ from thimble.core.lifecycle.sampling import (
     CREDIT_US_MAX,
     TMP_CHANGE_BYTES,
     UNREADABLE,
+    WAKE_UP_US,
     Peaks,
     Readings,
     SampleSchedule,
@@ -35,14 +36,14 @@ def test_a_little_more_or_less_in_tmp_is_no_change() -> None:
 
 
 def test_the_first_looks_are_dense_though_everything_changes() -> None:
-    """Every 10 ms until the credit is used up; then looks of 60 us come every 60 ms."""
+    """Every 10 ms until the credit is used up; then looks of 60 us, and 40 for waking up, come every 100 ms."""
     restless = pauses(*[(0, number, 1) for number in range(60)], cost_us=60)
-    assert restless[:19] == [10] * 19
-    assert set(restless[-30:]) == {60}
+    assert restless[:11] == [10] * 11
+    assert set(restless[-30:]) == {100}
 
 
 def test_a_dear_look_is_paid_by_a_long_pause() -> None:
-    assert pauses(*[(0, number, 1) for number in range(3)], cost_us=1800) == [800, 1800, 1800]
+    assert pauses(*[(0, number, 1) for number in range(3)], cost_us=1800) == [840, 1840, 1840]
     assert pauses((0, 1, 1), (0, 2, 1), cost_us=3600 * 1_000_000) == [2000, 2000]
 
 
@@ -52,7 +53,7 @@ def test_looks_cost_a_millisecond_a_second_and_the_credit_at_most(
 ) -> None:
     found = pauses(*readings, cost_us=cost_us)
     assert all(10 <= pause_ms <= 2000 for pause_ms in found)
-    spent_us = cost_us * len(found)
+    spent_us = (cost_us + WAKE_UP_US) * len(found)
     assert spent_us <= CREDIT_US_MAX + sum(found)
 
 

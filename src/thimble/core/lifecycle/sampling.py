@@ -21,7 +21,10 @@ INTERVAL_MS_MIN: Final = 10
 INTERVAL_MS_MAX: Final = 250
 
 CREDIT_US_MAX: Final = 1000
-"""CPU that may be spent ahead of time: about 20 looks."""
+"""CPU that may be spent ahead of time: about 10 looks."""
+
+WAKE_UP_US: Final = 40
+"""What a look costs beside itself: the process has to wake up for it."""
 
 CREDIT_US_PER_MS: Final = 1
 """How the credit grows: 1 ms of CPU per second."""
@@ -75,7 +78,7 @@ class SampleSchedule:
             )
             self._interval_ms = min(self._interval_ms * 2, INTERVAL_MS_MAX) if is_quiet else INTERVAL_MS_MIN
         self._last = readings
-        self._credit_us -= cost_us
+        self._credit_us -= cost_us + WAKE_UP_US
         pause_ms = max(self._interval_ms, min(-self._credit_us // CREDIT_US_PER_MS, PAUSE_MS_MAX))
         self._credit_us = min(self._credit_us + pause_ms * CREDIT_US_PER_MS, CREDIT_US_MAX)
         return pause_ms
