@@ -13,7 +13,7 @@ from thimble.sandbox.intake import Intake
 from thimble.sandbox.runtimes import python_function
 from thimble.sandbox.spec import ExtensionSpec, PlatformOptions
 
-from .extension import FROZEN, Program, intake_variables
+from .extension import FROZEN, Program
 
 FUNCTION = Path(__file__).with_name("function")
 API_KEY = "0123456789abcdef0123456789abcdef"

@@ -179,7 +179,7 @@ def test_the_run_notices_an_extension_that_asks_for_nothing(program: Program) ->
     async def lazy() -> None:
         async with World(program) as world:
             await world.start()
-            world.extension.send_signal(19)
+            world.extension.stop()
             await invocation(world, 0)
 
     assert "does not answer" in noticed({"lazy": lazy})

@@ -35,7 +35,7 @@ async def a_flush_in_the_middle_delivers_every_line_once(program: Program, pause
         world.timeout_ms = int(pause_s * 1000) + 10_000
         await world.start()
         await world.invocation("first", function_ms=1100)
-        world.intake.faults.slow("all", 700 if answers == "while frozen" else pause_s * 1000 + 500)
+        world.intake.faults.slow("logs", 700 if answers == "while frozen" else pause_s * 1000 + 500)
         count = len(world.log_requests())
         invocation = asyncio.create_task(world.invocation("second"))
         await world.intake.wait_until(lambda: len(world.log_requests()) > count)
@@ -54,7 +54,7 @@ async def a_peer_that_gave_up_gets_the_lines_afterwards(program: Program, pause_
         await world.start()
         await world.invocation("first", function_ms=1100)
         count = len(world.log_requests())
-        world.intake.faults.always("all", "hang")
+        world.intake.faults.always("logs", "hang")
         await world.invocation("second")
         await world.intake.wait_until(lambda: len(world.log_requests()) > count)
         world.extension.stop()

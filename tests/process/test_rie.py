@@ -15,7 +15,7 @@ import pytest
 from thimble.sandbox.intake import Intake
 
 from . import local_http, rie
-from .extension import Process, Program, intake_variables
+from .extension import Process, Program
 
 HANDLER = """
 import time
@@ -86,7 +86,9 @@ async def test_twenty_invocations_return_with_the_handler_and_the_end_is_clean(
         text = "\n".join(process.out + process.err)
         assert "Exiting: SandboxTerminated, deadline: " in text
         assert text.count("TELEMETRY API | Subscription answered with status 202") == 1
-        assert "ERROR" not in text.replace("errorType", "")
+        errors = [line for line in process.out + process.err if '"status":"ERROR"' in line]
+        assert len(errors) == (0 if key else 1)
+        assert all("Failed to resolve API key" in line for line in errors)
 
 
 async def test_an_error_of_the_function_is_its_own(program: Program, binary: Path, tmp_path: Path) -> None:
