@@ -23,6 +23,8 @@ LIBRARIES = {
     "libm.so.6": "libpython's floating point",
     "libdl.so.2": "an empty shell since glibc 2.34 that the bootloader names",
     "libpthread.so.0": "the same, named by the bootloader and by wheels",
+    "libgcc_s.so.1": "unwinding in modules written in Rust",
+    "librt.so.1": "an empty shell since glibc 2.34, named by them",
     "libz.so.1": "the bootloader and the zlib module",
     "libexpat.so.1": "named by Debian's libpython; not by the relinked one",
     "libssl.so.3": "TLS, loaded by the first flush",
@@ -115,6 +117,7 @@ EXTENSIONS = (
     Extension("_ssl", "_ssl", "TLS over memory buffers"),
     Extension("orjson.orjson", "orjson", "JSON both ways"),
     Extension("backports.zstd._zstd", "backports.zstd", "compressed payloads"),
+    Extension("flpc.flpc", "flpc.flpc", "Rust's regex engine for log processing rules; 0.95 MB zipped"),
     Extension("httptools.parser.parser", "httptools.parser.parser", "the HTTP parser"),
     Extension("msgpack._cmsgpack", "msgpack._cmsgpack", "trace payloads"),
 )

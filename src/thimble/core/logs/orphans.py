@@ -4,64 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thimble.core.logs.entries import HEAD
-
 if TYPE_CHECKING:
-    from thimble.core.logs.aggregator import LogAggregator
-    from thimble.core.logs.entries import EntryFragments
-
-
-class Orphan:
-    """One line without its request id."""
-
-    def __init__(self, text_json: bytes, after_time: bytes, durable: tuple[str, str] | None) -> None:
-        self.text_json = text_json
-        self.after_time = after_time
-        self.durable = durable
+    from thimble.core.logs.line import Line
 
 
 class OrphanLines:
-    """A bounded queue of such lines; the oldest goes out without a request id when there are too many.
+    """A bounded queue of such lines.
 
     Args:
-        fragments: How entries are written.
-        aggregator: Where released lines go.
         lines_max: Lines held.
-        bytes_max: Bytes held, counting texts and what follows them.
+        bytes_max: Bytes held, see `Line.held_bytes`.
     """
 
-    def __init__(self, fragments: EntryFragments, aggregator: LogAggregator, lines_max: int, bytes_max: int) -> None:
-        self._fragments = fragments
-        self._aggregator = aggregator
+    def __init__(self, lines_max: int, bytes_max: int) -> None:
         self._lines_max = lines_max
         self._bytes_max = bytes_max
-        self._lines: list[Orphan] = []
+        self._lines: list[Line] = []
         self._first = 0
         self._bytes = 0
 
-    def hold(self, text_json: bytes, after_time: bytes, durable: tuple[str, str] | None) -> None:
-        """Take one line; `after_time` is the milliseconds and the rest of the entry."""
-        self._lines.append(Orphan(text_json, after_time, durable))
-        self._bytes += len(text_json) + len(after_time)
+    def hold(self, line: Line) -> list[Line]:
+        """Take one line, and answer those that have to go because there are too many, oldest first."""
+        self._lines.append(line)
+        self._bytes += line.held_bytes
+        surplus: list[Line] = []
         while self._bytes > self._bytes_max or len(self._lines) - self._first > self._lines_max:
             oldest = self._lines[self._first]
             self._first += 1
-            self._bytes -= len(oldest.text_json) + len(oldest.after_time)
-            self._send(oldest, "")
+            self._bytes -= oldest.held_bytes
+            surplus.append(oldest)
         if self._first > self._lines_max:
             self._lines = self._lines[self._first :]
             self._first = 0
+        return surplus
 
-    def release(self, request_id: str) -> None:
-        """Send every line, oldest first, as part of an invocation; an empty id means that none is known."""
-        lines = self._lines
-        first = self._first
+    def take(self) -> list[Line]:
+        """All lines, oldest first; none is held afterwards."""
+        lines = self._lines[self._first :] if self._first else self._lines
         self._lines = []
         self._first = 0
         self._bytes = 0
-        for index in range(first, len(lines)):
-            self._send(lines[index], request_id)
-
-    def _send(self, line: Orphan, request_id: str) -> None:
-        after_text = self._fragments.after_text(request_id, line.durable)
-        self._aggregator.add(HEAD, line.text_json, after_text + line.after_time)
+        return lines

@@ -14,19 +14,26 @@ import orjson
 from thimble.core import limits
 from thimble.core.codec import telemetry_events as telemetry
 from thimble.core.codec.rfc3339 import INVALID_TIME_MS, parse_time_ms
+from thimble.core.drops import Drops
 from thimble.core.logs import fragment as fragments
-from thimble.core.logs import inspection, platform_lines
+from thimble.core.logs import inspection, levels, platform_lines
 from thimble.core.logs.aggregator import DATA_TYPE
 from thimble.core.logs.entries import HEAD, TO_STATUS, TO_TIME, EntryFragments, json_text, request_id_json
-from thimble.core.logs.orphans import OrphanLines
+from thimble.core.logs.keep import OUT_OF_MEMORY, SERVER_ERROR, TRACE
+from thimble.core.logs.line import Line
+from thimble.core.logs.router import PLATFORM_ALL, PLATFORM_REPORT, LineOptions, LineRouter
+from thimble.core.logs.rules import count_saved
 from thimble.kernels import log_batch_codes as codes
 
 if TYPE_CHECKING:
-    from thimble.core.drops import Drops
     from thimble.core.logs.aggregator import LogAggregator
+    from thimble.core.logs.durable import DurableContext
 
 DROP_MALFORMED: Final = "malformed_event"
 """A piece of a body that is no JSON object with time, type and record."""
+
+PLATFORM_LINE: Final = "platform_line"
+"""Why a line was not sent: the user wants fewer or no lines of the platform."""
 
 _RESCANNED_BODIES_MAX: Final = 16
 """How often, in lengths of the body, the search for the next readable event may go over what it saw before."""
@@ -45,6 +52,8 @@ class LogProcessor:
         aggregator: Where entries go.
         drops: Where unreadable events are counted.
         managed_instance: True when invocations overlap, so that only a line that names its invocation belongs to one.
+        options: What of the lines is sent; without them everything is, and at once.
+        saved: Counts lines and bytes that are not sent on purpose, by the reason.
 
     Attributes:
         skipped_events: Readable events without a meaning for us: unknown types, records that are no text or object.
@@ -59,17 +68,25 @@ class LogProcessor:
         aggregator: LogAggregator,
         drops: Drops,
         managed_instance: bool = False,
+        options: LineOptions | None = None,
+        saved: Drops | None = None,
     ) -> None:
         self.skipped_events = 0
+        self.saved = saved if saved is not None else Drops()
         self._logs_on = logs_on
         self._aggregator = aggregator
         self._drops = drops
         self._managed_instance = managed_instance
         self._entry = EntryFragments(arn, service, tags)
-        self._orphans = OrphanLines(self._entry, aggregator, limits.ORPHAN_LINES_MAX, limits.ORPHAN_BYTES_MAX)
+        self._options = options if options is not None else LineOptions()
+        self._min_level = self._options.min_level
+        self._router = LineRouter(self._entry, aggregator, self._options, managed_instance, self.saved)
         self._batch = aggregator.batch
+        # A filter wants to see each line: then the scan hands all of them back.
+        self._scans_lines = logs_on and self._options.rules is None and self._min_level == 0
         self._current_id = ""
-        self._after_text = b""
+        self._platform_lost_records = 0
+        self._platform_lost_bytes = 0
         self._set_current_id("")
         self._runtime_ms: dict[str, float] = {}
         self._fragment = b""
@@ -104,7 +121,26 @@ class LogProcessor:
             cut = self._fragment
             self._fragment = b""
             self._give_up(cut, [])
-        self._orphans.release("")
+        self._router.release_all()
+
+    def on_failed_end_call(self, request_id: str) -> None:
+        """A tracer told of an error, or of an answer with a status of 500 to 599; "" means the current invocation."""
+        self._router.mark_if_errors(request_id or self._current_id, SERVER_ERROR)
+
+    def on_kept_trace(self, request_id: str) -> None:
+        """The trace of an invocation is kept by its sampling decision."""
+        self._router.mark_if_trace(request_id, TRACE)
+
+    def on_durable_context(self, request_id: str, context: DurableContext) -> None:
+        """A span told which durable execution a request belongs to."""
+        self._router.add_durable_context(request_id, context)
+
+    def take_platform_losses(self) -> tuple[int, int]:
+        """Records and bytes that the platform dropped since the last call, because we or others were slow."""
+        losses = (self._platform_lost_records, self._platform_lost_bytes)
+        self._platform_lost_records = 0
+        self._platform_lost_bytes = 0
+        return losses
 
     def _scan(self, body: bytes, raw: bytes, now_ms: int, events: list[telemetry.TelemetryEvent]) -> None:
         """Handle every event of a body; `raw` is the body before it was made valid UTF-8."""
@@ -184,7 +220,9 @@ class LogProcessor:
             self.skipped_events += 1
             return
         if inspection.tells_out_of_memory(text):
-            events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, request_id or self._current_id))
+            victim = request_id or self._current_id
+            events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, victim))
+            self._router.mark_if_errors(self._current_id or request_id, OUT_OF_MEMORY)
         status = "info"
         extra_tags: str | None = None
         if fields is not None:
@@ -192,59 +230,81 @@ class LogProcessor:
             text = inspected.text
             status = inspected.status
             extra_tags = inspected.extra_tags
-        self._queue(text, time_ms, self._entry.after_time(status, extra_tags), request_id, durable)
+        self._queue(text, fields, time_ms, status, extra_tags, request_id, durable)
 
     def _queue(
-        self, text: str, time_ms: int, after_time: bytes, own_id: str, durable: tuple[str, str] | None = None
+        self,
+        text: str,
+        fields: dict[str, object] | None,
+        time_ms: int,
+        status: str,
+        extra_tags: str | None,
+        own_id: str,
+        durable: tuple[str, str] | None,
     ) -> None:
-        """Queue a line for the invocation it names, else for the current one, else with the orphans."""
-        text_json = json_text(text)
-        after_time = b"%d" % time_ms + after_time
-        if own_id or durable is not None:
-            request_id = own_id or ("" if self._managed_instance else self._current_id)
-            after_text = self._entry.after_text(request_id, durable)
-            has_place = bool(request_id)
-        else:
-            after_text = self._after_text
-            has_place = bool(self._current_id)
-        if has_place or self._managed_instance:
-            self._aggregator.add(HEAD, text_json, after_text + after_time)
-        else:
-            self._orphans.hold(text_json, after_time, durable)
+        """Queue a line of the function or of an extension, if rules leave anything of it."""
+        rules = self._options.rules
+        is_low = self._min_level > 0 and levels.level_of_line(fields, text) < self._min_level
+        if rules is not None:
+            left = rules.apply(text)
+            if left is None:
+                return
+            text = left
+        line = Line(json_text(text), time_ms, status, extra_tags, durable, is_low, own_id)
+        self._router.queue(line, self._current_id)
 
     def _handle_platform(self, event: telemetry.TelemetryEvent) -> None:
         """Queue the line that a platform event stands for and follow which invocation is current."""
         kind = event.kind
+        router = self._router
         if kind == telemetry.INIT_START:
+            router.on_init_start(event.runtime_version or "")
             self._queue_platform(platform_lines.init_start_line(event), event, False)
+            self._set_current_id(self._current_id)
         elif kind == telemetry.START:
             self._set_current_id(event.request_id)
+            router.on_start(event.request_id)
             self._queue_platform(platform_lines.start_line(event), event, False)
         elif kind == telemetry.RUNTIME_DONE:
             if event.has_metrics:
                 self._remember_runtime(event.request_id, event.duration_ms)
             self._queue_platform(platform_lines.end_line(event), event, platform_lines.is_failed(event))
+            router.on_done(event)
             self._set_current_id("")
         elif kind == telemetry.REPORT and event.is_on_demand_shape:
             runtime_ms = self._runtime_ms.pop(event.request_id, 0.0)
             self._queue_platform(platform_lines.report_line(event, runtime_ms), event, False)
+            router.on_report(event)
         elif kind == telemetry.REPORT:
             text = platform_lines.managed_report_line(event)
             self._queue_platform(text, event, platform_lines.is_failed(event))
+            router.on_report(event)
             self._set_current_id("")
+        elif kind == telemetry.LOGS_DROPPED:
+            self._platform_lost_records += event.dropped_records
+            self._platform_lost_bytes += event.dropped_bytes
 
     def _queue_platform(self, text: str, event: telemetry.TelemetryEvent, failed: bool) -> None:
         """Queue a platform line, then the orphans if the line names an invocation."""
-        if self._logs_on:
-            self._queue(text, event.time_ms, self._entry.after_time("error" if failed else "info"), event.request_id)
-            if event.request_id:
-                self._orphans.release(event.request_id)
+        if not self._logs_on:
+            return
+        shown = self._options.platform
+        if shown == PLATFORM_ALL or (shown == PLATFORM_REPORT and event.kind == telemetry.REPORT):
+            rules = self._options.rules
+            left = text if rules is None else rules.apply(text)
+            if left is not None:
+                status = "error" if failed else "info"
+                line = Line(json_text(left), event.time_ms, status, None, None, False, event.request_id)
+                self._router.queue(line, self._current_id)
+        else:
+            count_saved(self.saved, PLATFORM_LINE, text)
+        if event.request_id:
+            self._router.release_orphans(event.request_id)
 
     def _set_current_id(self, request_id: str) -> None:
         """Change the current invocation, and with it what the scan writes around plain lines."""
         self._current_id = request_id
-        self._after_text = self._entry.after_text("" if self._managed_instance else request_id)
-        takes_lines = self._logs_on and (bool(request_id) or self._managed_instance)
+        takes_lines = self._scans_lines and self._router.is_direct and (bool(request_id) or self._managed_instance)
         self._batch.set_fragments(
             HEAD if takes_lines else b"",
             self._entry.to_request_id,
