@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from thimble.config.aws import read_lambda_environment
 from thimble.config.environment import load_settings
 from thimble.config.model import Settings
-from thimble.config.urls import logs_url, metrics_base, series_url, sketches_url
+from thimble.config.urls import additional_logs_url, logs_url, metrics_base, series_url, sketches_url
 from thimble.core.drops import Drops
 from thimble.core.lifecycle.enhanced_metrics import EnhancedMetrics
 from thimble.core.lifecycle.flush_control import FlushControl
@@ -29,7 +29,10 @@ from thimble.core.limits import (
     METRIC_CONTEXTS_MAX,
 )
 from thimble.core.logs.aggregator import LogAggregator
+from thimble.core.logs.levels import INFO, MIN_LEVELS
+from thimble.core.logs.options import LineOptions
 from thimble.core.logs.processor import LogProcessor
+from thimble.core.logs.rules import LogRules
 from thimble.core.metrics.aggregator import MetricsAggregator
 from thimble.core.metrics.base_tags import BASE_TAGS_MAX, BaseTags
 from thimble.core.metrics.namespace import UNPREFIXED, namespace_prefix
@@ -50,7 +53,7 @@ from thimble.shell.log import Log
 from thimble.shell.proc_stats import ProcReader
 from thimble.shell.sandbox_metrics import SandboxMetrics
 from thimble.shell.shutdown import shut_down
-from thimble.sinks.logs import LogsSink
+from thimble.sinks.logs import LogsDestination, LogsSink
 from thimble.sinks.metrics import MetricsEndpoint, MetricsSink
 from thimble.sinks.sink import Sink
 from thimble.sources.dogstatsd_udp import DogStatsd
@@ -124,6 +127,35 @@ def metrics_endpoints(settings: Settings) -> list[MetricsEndpoint]:
     return endpoints
 
 
+def logs_destinations(settings: Settings, log: Log) -> list[LogsDestination]:
+    """Where logs go: the site's intake or a pipelines worker, then the additional intakes with their own keys."""
+    destinations: list[LogsDestination] = []
+    url = logs_url(settings)
+    if url:
+        destinations.append(LogsDestination(parse_url(url), "", settings.pipelines_worker_logs_enabled))
+    for endpoint in settings.logs_additional_endpoints:
+        try:
+            target = parse_url(additional_logs_url(endpoint.host, endpoint.port))
+        except ValueError as error:
+            log.error(f"LOGS | An additional endpoint is left out: {error}")
+        else:
+            destinations.append(LogsDestination(target, endpoint.api_key))
+    return destinations
+
+
+def line_options(settings: Settings, saved: Drops, log: Log) -> LineOptions:
+    """What of the log lines is sent, as the settings want it."""
+    rules: LogRules | None = None
+    if settings.logs_processing_rules:
+        rules = LogRules(settings.logs_processing_rules, saved)
+        for refusal in rules.refused:
+            log.warn(f"LOGS | {refusal}")
+    min_level = MIN_LEVELS.get(settings.logs_min_level, INFO if settings.logs_keep else 0)
+    return LineOptions(
+        rules, min_level, settings.logs_platform, settings.logs_keep, settings.durable_function_log_buffer_size
+    )
+
+
 def make_aggregator(settings: Settings, tags: dict[str, str], drops: Drops, log: Log) -> MetricsAggregator:
     """The store of metrics, as the settings want it."""
     base_tags = BaseTags(tags, settings.custom_metrics_exclude_tags)
@@ -181,13 +213,15 @@ class App:
         self.loop = Loop(select.epoll(), monotonic_ns, self._on_task_error)
         self.drops = Drops()
         tags = static_tags(settings, aws, handover.account_id, posix.uname().machine, VERSION)
+        compress = zstd_compressor(settings.logs_compression_level) if settings.logs_use_compression else None
         self.aggregator = LogAggregator(
             LOG_ENTRIES_MAX,
             LOG_PAYLOAD_BYTES_MAX,
             LOG_STORE_BYTES_MAX,
-            zstd_compressor(settings.logs_compression_level) if settings.logs_use_compression else None,
+            None if settings.pipelines_worker_logs_enabled else compress,
             self.drops,
         )
+        self.saved = Drops()
         self.processor = LogProcessor(
             tags.get("function_arn", ""),
             settings.service.lower(),
@@ -195,11 +229,14 @@ class App:
             settings.logs_enabled,
             self.aggregator,
             self.drops,
+            aws.is_managed_instance,
+            line_options(settings, self.saved, log),
+            self.saved,
         )
         self.metrics_aggregator = make_aggregator(settings, tags, self.drops, log)
         self.dogstatsd: DogStatsd | None = None
         sinks: list[Sink] = [
-            LogsSink(parse_url(logs_url(settings)), self.processor, self.aggregator),
+            LogsSink(logs_destinations(settings, log), self.processor, self.aggregator, compress, self.drops, log.warn),
             MetricsSink(metrics_endpoints(settings), self.metrics_aggregator, self._drain_datagrams),
         ]
         self.api_key = ApiKeySource(
@@ -262,7 +299,7 @@ class App:
             TelemetryHandler(self.processor, wall_ms, self.invocations.on_events, self.drops),
             "telemetry",
         )
-        self._serve(LIFECYCLE_PORT, LifecycleHandler(self.invocations.on_end_call, self._flush_on_call), "lifecycle")
+        self._serve(LIFECYCLE_PORT, LifecycleHandler(self._on_end_call, self._flush_on_call), "lifecycle")
         self._serve(TRACE_AGENT_PORT, TraceAgentHandler(self.drops), "trace agent")
         datagrams: Socket | None = self._handover.sockets.get(DOGSTATSD_PORT)
         if datagrams is not None:
@@ -282,11 +319,19 @@ class App:
         await shut_down(
             self.loop, self.invocations, self.servers, self.flusher, self.metrics, self.drops, self._log, end.budget_ms
         )
+        saved = self.saved.report()
+        if saved:
+            self._log.debug(f"LOGS | Not sent on purpose: {', '.join(saved)}.")
 
     def _serve(self, port: int, handler: Handler, name: str) -> None:
         sock: Socket | None = self._handover.sockets.get(port)
         if sock is not None:
             self.servers.append(HttpServer(self.loop, sock, handler, name, self._on_defect))
+
+    def _on_end_call(self, request_id: str, is_failed: bool) -> None:
+        if is_failed:
+            self.processor.on_failed_end_call(request_id)
+        self.invocations.on_end_call(request_id, is_failed)
 
     def _drain_datagrams(self) -> None:
         if self.dogstatsd is not None:

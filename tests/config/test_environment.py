@@ -31,7 +31,8 @@ SETS = {
 GOOD = {
     "STR": "text-1", "BOOLT": "t", "INT": "5", "UINT": "7", "MICROS": "9", "SECS": "2.5", "SECS0": "3",
     "CSV": "a,b", "KV": "k:v", "FILT": "k:v", "STYLES": "b3", "SMAP": "a:b", "NS": "ns", "LEVEL": "debug",
-    "FLUSH": "periodically,1000", "HIST": "distribution", "AEP": '{"https://a.b":["key"]}',
+    "FLUSH": "periodically,1000", "HIST": "distribution", "MINLEVEL": "warn", "PLATFORM": "report",
+    "KEEP": "errors|slow:5", "AEP": '{"https://a.b":["key"]}',
     "LAEP": '[{"api_key":"k","Host":"h","Port":1,"is_reliable":true}]',
     "PRULES": '[{"type":"mask_sequences","name":"n","pattern":"p"}]',
     "RRULES": '[{"name":"n","pattern":"p","repl":"r"}]',
@@ -41,7 +42,8 @@ GOOD = {
 BAD = {
     "BOOL": "maybe", "BOOLT": "maybe", "INT": "1.5", "UINT": "-1", "MICROS": "x", "SECS": "x", "SECS0": "x",
     "KV": "novalue", "FILT": ":v", "STYLES": "zipkin", "SMAP": "novalue", "NS": "1", "LEVEL": "loud", "FLUSH": "x",
-    "HIST": "summary", "AEP": "[]", "LAEP": "{}", "PRULES": "{", "RRULES": "{",
+    "HIST": "summary", "MINLEVEL": "loud", "PLATFORM": "some", "KEEP": "bad",
+    "AEP": "[]", "LAEP": "{}", "PRULES": "{", "RRULES": "{",
 }  # fmt: skip
 """One bad value per parser; texts and lists of texts cannot be bad by themselves."""
 

@@ -115,13 +115,8 @@ def test_a_pipelines_worker_without_a_url_gets_one_warning_and_no_logs() -> None
     assert len(warnings) == 1
 
 
-def test_more_destinations_of_logs_have_a_path_unless_they_are_pipelines_workers() -> None:
-    assert urls.additional_logs_url(load_settings({})[0], "h", 443) == "https://h:443/api/v2/logs"
-    worker = {
-        "DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_ENABLED": "true",
-        "DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_URL": "https://w",
-    }
-    assert urls.additional_logs_url(load_settings(worker)[0], "h", 443) == "https://h:443"
+def test_more_destinations_of_logs_are_intakes() -> None:
+    assert urls.additional_logs_url("h", 10516) == "https://h:10516/api/v2/logs"
 
 
 @pytest.mark.parametrize(

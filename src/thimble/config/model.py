@@ -103,6 +103,9 @@ class Settings:
         self.pipelines_worker_logs_enabled: bool = False
         self.pipelines_worker_logs_url: str = ""
         self.durable_function_log_buffer_size: int = 0
+        self.logs_min_level: str = ""
+        self.logs_platform: str = "all"
+        self.logs_keep: tuple[str, ...] = ()
 
         # APM
         self.apm_dd_url: str = ""

@@ -106,6 +106,9 @@ PREFIXED: Final = {
 
 OWN: Final = {
     "DOGSTATSD_HISTOGRAMS": ("dogstatsd_histograms", "HIST"),
+    "LOGS_KEEP": ("logs_keep", "KEEP"),
+    "LOGS_MIN_LEVEL": ("logs_min_level", "MINLEVEL"),
+    "LOGS_PLATFORM": ("logs_platform", "PLATFORM"),
     "MAX_BILLED_MS_PER_INVOCATION": ("max_billed_ms_per_invocation", "UINT"),
 }
 """Names that follow `THIMBLE_`: settings that Datadog's extension does not have."""

@@ -16,6 +16,8 @@ from typing import Final
 from thimble.config.layers import BadValueError, quoted
 from thimble.core.codec.log_line import VALID_LEVELS, parse_level
 from thimble.core.lifecycle.flush_control import read_flush_strategy
+from thimble.core.logs.levels import MIN_LEVELS
+from thimble.core.logs.options import PLATFORM_ALL, PLATFORM_OFF, PLATFORM_REPORT
 
 INT_MIN: Final = -0x8000_0000
 INT_MAX: Final = 0x7FFF_FFFF
@@ -24,9 +26,12 @@ UINT_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 SECONDS_MAX: Final = 1_000_000_000.0
 """More than 30 years; a longer wait might not fit into a timer's argument."""
 
+PLATFORM_LINES: Final = (PLATFORM_ALL, PLATFORM_REPORT, PLATFORM_OFF)
+
 PROPAGATION_STYLES: Final = ("datadog", "tracecontext", "b3", "b3multi", "baggage", "none")
 
-_EMPTY_IS_UNSET: Final = ("STR", "CSV", "KV", "FILT", "STYLES", "NS", "HIST", "FLUSH", "LEVEL", "AEP", "LAEP")
+_EMPTY_IS_UNSET: Final = ("STR", "CSV", "KV", "FILT", "STYLES", "NS", "HIST", "FLUSH", "LEVEL", "AEP", "LAEP",
+                           "MINLEVEL", "PLATFORM", "KEEP")  # fmt: skip
 """Codes for which an empty value means nothing at all; for the others it is a bad value."""
 
 _DIGITS: Final = "0123456789"
@@ -85,6 +90,12 @@ def parse_text(code: str, text: str, notes: list[str]) -> object | None:
         return parse_namespace(text)
     if code == "HIST":
         return parse_histograms(text)
+    if code == "MINLEVEL":
+        return parse_min_level(text)
+    if code == "PLATFORM":
+        return parse_platform_lines(text)
+    if code == "KEEP":
+        return parse_keep(text, notes)
     if code == "BOOLT":
         return True if text.lower() == "t" else parse_bool(text)
     if code == "LEVEL":
@@ -213,6 +224,48 @@ def parse_histograms(text: str) -> str | None:
     if text.lower() != "distribution":
         raise BadValueError("is neither distribution nor off")
     return "distribution"
+
+
+def parse_min_level(text: str) -> str:
+    """A level of `levels.MIN_LEVELS`, in lower case."""
+    level = text.lower()
+    if level not in MIN_LEVELS:
+        raise BadValueError(f"is not one of {', '.join(MIN_LEVELS)}")
+    return level
+
+
+def parse_platform_lines(text: str) -> str:
+    """Which lines of the platform are sent: `all`, `report` or `off`."""
+    word = text.lower()
+    if word not in PLATFORM_LINES:
+        raise BadValueError(f"is not one of {', '.join(PLATFORM_LINES)}")
+    return word
+
+
+def parse_keep(text: str, notes: list[str]) -> tuple[str, ...] | None:
+    """Conditions between `|` or `,`: `errors`, `slow:<ms>`, `cold`, `percent:<0 to 100>`, `trace`."""
+    words: list[str] = []
+    for part in text.lower().replace("|", ",").split(","):
+        word = part.strip()
+        if not word:
+            continue
+        name, colon, value = word.partition(":")
+        if word in ("errors", "cold", "trace"):
+            words.append(word)
+        elif colon and _is_condition(name, value.strip()):
+            words.append(f"{name}:{value.strip()}")
+        else:
+            notes.append(f"{quoted(word)} was skipped, it is not errors, slow:<ms>, cold, percent:<0 to 100> or trace")
+    return tuple(words) or None
+
+
+def _is_condition(name: str, value: str) -> bool:
+    """Whether `slow` or `percent` has a number that means something."""
+    try:
+        number = _number(value, "")
+    except BadValueError:
+        return False
+    return (name == "slow" and number >= 0.0) or (name == "percent" and 0.0 <= number <= 100.0)
 
 
 def _level(text: str) -> int:

@@ -137,6 +137,25 @@ REFERENCE: Final[dict[str, Entry]] = {
         unit="requests",
         bounds="0 or more",
     ),
+    "logs_min_level": Entry(
+        LOGS,
+        "The lowest level that is sent: `trace`, `debug`, `info`, `warn`, `error` or `critical`. The level is taken "
+        "from JSON fields, from Lambda's prefixes and from the columns of usual loggers; a line without one is `info`. "
+        "Metrics do not change.",
+        MANY,
+    ),
+    "logs_platform": Entry(
+        LOGS,
+        "Which of the platform's own lines are sent: `all`, only `report`, or `off`. Metrics do not change.",
+        MANY,
+    ),
+    "logs_keep": Entry(
+        LOGS,
+        "Hold lines below the lowest level (`info` if none is set) by request, and send them all, with the tag "
+        "`kept_for:<why>`, when the invocation met one of these conditions: `errors` (error, time-out, out of memory, "
+        "answer of 500 to 599), `slow:<ms>`, `cold`, `percent:<p>`, `trace` (its trace is kept). Between `|` or `,`.",
+        MANY,
+    ),
     # Traces
     "apm_dd_url": Entry(APM, "Base URL of traces in place of the site's. Does not apply to trace stats.", FEW),
     "apm_additional_endpoints": Entry(

@@ -53,9 +53,9 @@ def logs_url(settings: Settings) -> str:
     return f"{base}/api/v2/logs"
 
 
-def additional_logs_url(settings: Settings, host: str, port: int) -> str:
-    """URL of one more destination of logs; a pipelines worker gets no path here either."""
-    return f"https://{host}:{port}" if settings.pipelines_worker_logs_enabled else f"https://{host}:{port}/api/v2/logs"
+def additional_logs_url(host: str, port: int) -> str:
+    """URL of one more destination of logs: always an intake, also beside a pipelines worker."""
+    return f"https://{host}:{port}/api/v2/logs"
 
 
 def traces_url(settings: Settings) -> str:

@@ -1,41 +1,111 @@
-"""Logs to the logs intake.
+"""Logs to the logs intake, or to a pipelines worker in its place, and to every additional intake.
 
-Source: Datadog API reference, "Send logs" (`POST /api/v2/logs`).
+Source: Datadog API reference, "Send logs" (`POST /api/v2/logs`); Datadog documentation, "Dual shipping" and
+"Observability Pipelines".
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from thimble.core.logs.aggregator import DATA_TYPE
+from thimble.core.payload import Payload
 
 from .sink import Delivery, Sink, judge_common
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thimble.core.drops import Drops
     from thimble.core.logs.aggregator import LogAggregator
     from thimble.core.logs.processor import LogProcessor
     from thimble.http.messages import Target
 
+NO_DESTINATION: Final = "no_destination"
+
+
+class LogsDestination:
+    """One place where logs go.
+
+    Args:
+        target: The full URL.
+        api_key: A key of its own, or "" for the process's current key.
+        is_worker: True for a pipelines worker, which gets bare JSON and no word of Datadog's protocol.
+    """
+
+    def __init__(self, target: Target, api_key: str = "", is_worker: bool = False) -> None:
+        self.target = target
+        self.api_key = api_key
+        self.is_worker = is_worker
+
 
 class LogsSink(Sink):
-    """Takes payloads out of the aggregator; the processor releases what it holds back at the end."""
+    """Takes payloads out of the aggregator; the processor releases what it holds back at the end.
 
-    def __init__(self, target: Target, processor: LogProcessor, aggregator: LogAggregator) -> None:
-        self.kind = "logs"
+    Args:
+        destinations: The main one first. Without any, logs are counted as lost.
+        processor: Asked at each flush what the platform has dropped.
+        aggregator: Holds raw payloads when there is a worker, else perhaps compressed ones.
+        compress: Makes a zstd frame of a raw payload for an intake, or is None.
+        drops: Where losses are counted.
+        warn: Writes a warning.
+    """
+
+    def __init__(
+        self,
+        destinations: list[LogsDestination],
+        processor: LogProcessor,
+        aggregator: LogAggregator,
+        compress: Callable[[bytes], bytes] | None,
+        drops: Drops,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.kind = DATA_TYPE
         self.attempts_per_flush = 3
-        self.target_key = target.key
-        self._target = target
+        # Of several destinations one may be down, and the others still want theirs.
+        self.target_key = destinations[0].target.key if len(destinations) == 1 else ""
+        self._destinations = destinations
         self._processor = processor
         self._aggregator = aggregator
+        self._compress = compress
+        self._drops = drops
+        self._warn = warn
 
     def take(self, is_final: bool) -> list[Delivery]:
         if is_final:
             self._processor.release_held()
+        records, size = self._processor.take_platform_losses()
+        if records:
+            self._warn(f"LOGS | The platform dropped {records} telemetry records ({size} bytes): we were too slow.")
         deliveries: list[Delivery] = []
         for payload in self._aggregator.take():
-            headers = [("DD-PROTOCOL", "agent-json"), ("Content-Type", "application/json")]
-            if payload.content_encoding:
-                headers.append(("Content-Encoding", payload.content_encoding))
-            deliveries.append(Delivery(self, self._target, headers, payload))
+            if not self._destinations:
+                self._drops.add(self.kind, NO_DESTINATION, payload.item_count)
+            frame: Payload | None = None
+            for destination in self._destinations:
+                own = payload
+                if not destination.is_worker:
+                    if frame is None:
+                        frame = self._framed(payload)
+                    own = frame
+                deliveries.append(self._delivery(destination, own))
         return deliveries
 
     def judge(self, status: int) -> int:
         return judge_common(status)
+
+    def _framed(self, payload: Payload) -> Payload:
+        """The payload as an intake wants it."""
+        if payload.content_encoding or self._compress is None:
+            return payload
+        return Payload(self._compress(payload.body), payload.item_count, payload.raw_bytes, "zstd")
+
+    def _delivery(self, destination: LogsDestination, payload: Payload) -> Delivery:
+        headers = [("Content-Type", "application/json")]
+        if not destination.is_worker:
+            headers.insert(0, ("DD-PROTOCOL", "agent-json"))
+        if payload.content_encoding:
+            headers.append(("Content-Encoding", payload.content_encoding))
+        # A copy for each destination, sharing the bytes: attempts are counted per delivery.
+        own = Payload(payload.body, payload.item_count, payload.raw_bytes, payload.content_encoding)
+        return Delivery(self, destination.target, headers, own, destination.api_key)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from thimble.core.logs.inspection import tells_out_of_memory
-
 if TYPE_CHECKING:
     JsonObject = dict[str, object]
 
@@ -99,17 +97,18 @@ def level_of_text(text: str) -> int:
     return UNKNOWN
 
 
-def level_of_line(fields: JsonObject | None, text: str) -> int:
-    """Level of a line: what it says, `ERROR` for an exhausted memory, else `INFO`.
+def level_of_line(fields: JsonObject | None, text: str, is_alarm: bool) -> int:
+    """Level of a line: what it says, else `INFO`.
 
     Args:
         fields: The object that the line is, or None.
         text: The line.
+        is_alarm: Whether its text alone tells of an error.
     """
     found = level_of_text(text) if fields is None else level_of_object(fields)
     if found:
         return found
-    return ERROR if tells_out_of_memory(text) else INFO
+    return ERROR if is_alarm else INFO
 
 
 def _level_in_words(head: str) -> int:

@@ -21,7 +21,8 @@ from thimble.core.logs.aggregator import DATA_TYPE
 from thimble.core.logs.entries import HEAD, TO_STATUS, TO_TIME, EntryFragments, json_text, request_id_json
 from thimble.core.logs.keep import OUT_OF_MEMORY, SERVER_ERROR, TRACE
 from thimble.core.logs.line import Line
-from thimble.core.logs.router import PLATFORM_ALL, PLATFORM_REPORT, LineOptions, LineRouter
+from thimble.core.logs.options import PLATFORM_ALL, PLATFORM_REPORT, LineOptions
+from thimble.core.logs.router import LineRouter
 from thimble.core.logs.rules import count_saved
 from thimble.kernels import log_batch_codes as codes
 
@@ -219,7 +220,8 @@ class LogProcessor:
         else:
             self.skipped_events += 1
             return
-        if inspection.tells_out_of_memory(text):
+        is_alarm = inspection.tells_out_of_memory(text)
+        if is_alarm:
             victim = request_id or self._current_id
             events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, victim))
             self._router.mark_if_errors(self._current_id or request_id, OUT_OF_MEMORY)
@@ -230,21 +232,21 @@ class LogProcessor:
             text = inspected.text
             status = inspected.status
             extra_tags = inspected.extra_tags
-        self._queue(text, fields, time_ms, status, extra_tags, request_id, durable)
+        is_low = self._min_level > 0 and levels.level_of_line(fields, text, is_alarm) < self._min_level
+        self._queue(text, time_ms, status, extra_tags, request_id, durable, is_low)
 
     def _queue(
         self,
         text: str,
-        fields: dict[str, object] | None,
         time_ms: int,
         status: str,
         extra_tags: str | None,
         own_id: str,
         durable: tuple[str, str] | None,
+        is_low: bool,
     ) -> None:
         """Queue a line of the function or of an extension, if rules leave anything of it."""
         rules = self._options.rules
-        is_low = self._min_level > 0 and levels.level_of_line(fields, text) < self._min_level
         if rules is not None:
             left = rules.apply(text)
             if left is None:

@@ -16,45 +16,13 @@ from thimble.core.logs.orphans import OrphanLines
 from thimble.core.logs.rules import SAVED_BYTES, SAVED_LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from thimble.core.codec.telemetry_events import TelemetryEvent
     from thimble.core.drops import Drops
     from thimble.core.logs.aggregator import LogAggregator
     from thimble.core.logs.entries import EntryFragments
-    from thimble.core.logs.rules import LogRules
-
-PLATFORM_OFF: Final = "off"
-PLATFORM_REPORT: Final = "report"
-PLATFORM_ALL: Final = "all"
+    from thimble.core.logs.options import LineOptions
 
 BELOW_LEVEL: Final = "below_level"
-
-
-class LineOptions:
-    """What of the lines is sent; the default is everything.
-
-    Attributes:
-        rules: Processing rules, or None.
-        min_level: The lowest level that is sent, one of `levels`; 0 for all.
-        platform: `PLATFORM_OFF`, `PLATFORM_REPORT` or `PLATFORM_ALL`.
-        keep: Words of a `KeepPolicy`; without any, lines below the level are dropped.
-        durable_requests_max: Requests whose lines wait for their durable execution; 0 for none.
-    """
-
-    def __init__(
-        self,
-        rules: LogRules | None = None,
-        min_level: int = 0,
-        platform: str = PLATFORM_ALL,
-        keep: Sequence[str] = (),
-        durable_requests_max: int = 0,
-    ) -> None:
-        self.rules = rules
-        self.min_level = min_level
-        self.platform = platform
-        self.keep = keep
-        self.durable_requests_max = durable_requests_max
 
 
 class LineRouter:
