@@ -88,6 +88,7 @@ class Flusher:
         self._senders: list[Task] = []
         self._holder: Task | None = None
         self._active = 0
+        self._taken = 0
         self._besides: list[Beside] = []
         self._patience_ms = ENDLESS_MS
         self._is_final = False
@@ -186,7 +187,10 @@ class Flusher:
 
     def _take_from(self, sink: Sink) -> None:
         try:
-            self._queue.extend(sink.take(self._is_final))
+            for delivery in sink.take(self._is_final):
+                self._taken += 1
+                delivery.number = self._taken
+                self._queue.append(delivery)
         except Exception as error:  # a defect of one sink must not keep the others from sending
             text = f"{sink.kind.upper()} | Nothing can be sent: {type(error).__name__}: {error}"
             self._log.error_once(f"{sink.kind} defect", text)

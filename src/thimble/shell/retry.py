@@ -40,7 +40,10 @@ class RetryQueue:
             if delivery.payload.attempts > REDRIVES_MAX:
                 self._drops.add(delivery.sink.kind, "undeliverable", delivery.payload.item_count)
                 return
-        self._waiting.append(delivery)
+        place = len(self._waiting)
+        while place and self._waiting[place - 1].number > delivery.number:
+            place -= 1  # deliveries fail in any order
+        self._waiting.insert(place, delivery)
         kind = delivery.sink.kind
         size = self._bytes.get(kind, 0) + len(delivery.payload.body)
         while size > self._bytes_max:

@@ -35,6 +35,8 @@ class Delivery:
         self.headers = headers
         self.payload = payload
         self.api_key = api_key
+        self.number = 0
+        """Place in the order in which data became ready: what waits is sent in that order."""
         self.progress = Progress()
         """Of the attempt that runs, or of the last one."""
         self.failure = ""
