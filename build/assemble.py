@@ -163,15 +163,17 @@ def extension_path(module: str) -> Path:
         top = importlib.util.find_spec(module.partition(".")[0])
         if top is None or not top.submodule_search_locations:
             raise forms.BuildError(f"{module} is not installed in this environment.")
-        base = Path(next(iter(top.submodule_search_locations))).parent
+        # A namespace package lies in several places, setuptools' own copies among them.
+        bases = [Path(place).parent for place in top.submodule_search_locations]
     else:
-        base = Path(str(sysconfig.get_path("stdlib"))) / "lib-dynload"
+        bases = [Path(str(sysconfig.get_path("stdlib"))) / "lib-dynload"]
     relative = Path(*module.split("."))
-    for end in (suffix(), ".abi3.so"):
-        path = base / relative.with_name(relative.name + end)
-        if path.exists():
-            return path
-    raise forms.BuildError(f"{module} has no extension file below {base}.")
+    for base in bases:
+        for end in (suffix(), ".abi3.so"):
+            path = base / relative.with_name(relative.name + end)
+            if path.exists():
+                return path
+    raise forms.BuildError(f"{module} has no extension file below {', '.join(map(str, bases))}.")
 
 
 def extension_file(module: str, why: str) -> Files:
