@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from thimble.config.structured import processing_rules
 from thimble.core.drops import Drops
 from thimble.core.logs.aggregator import LogAggregator
+from thimble.core.logs.options import LineOptions
 from thimble.core.logs.processor import LogProcessor
+from thimble.core.logs.rules import LogRules
 
 R1 = "11111111-2222-3333-4444-555555555555"
 ARN = "arn:aws:lambda:eu-west-1:210987654321:function:orders-api"
@@ -46,6 +49,15 @@ def post(*events: dict[str, Any]) -> bytes:
     return json.dumps(events, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def compiled_rules(*rules: dict[str, Any], saved: Drops | None = None) -> LogRules:
+    """Rules as they come out of the settings."""
+    return LogRules(processing_rules(list(rules), True, []), Drops() if saved is None else saved)
+
+
+def rule(kind: str, pattern: str, placeholder: str | None = None, name: str = "n") -> dict[str, Any]:
+    return {"type": kind, "name": name, "pattern": pattern, "replace_placeholder": placeholder}
+
+
 class Path:
     """A processor, its aggregator and its counters."""
 
@@ -56,10 +68,15 @@ class Path:
         entries_max: int = 1000,
         payload_bytes_max: int = 5_242_880,
         store_bytes_max: int = 32 << 20,
+        options: LineOptions | None = None,
+        saved: Drops | None = None,
     ) -> None:
         self.drops = Drops()
+        self.saved = Drops() if saved is None else saved
         self.aggregator = LogAggregator(entries_max, payload_bytes_max, store_bytes_max, None, self.drops)
-        self.processor = LogProcessor(ARN, "orders", "T", logs_on, self.aggregator, self.drops, managed_instance)
+        self.processor = LogProcessor(
+            ARN, "orders", "T", logs_on, self.aggregator, self.drops, managed_instance, options, self.saved
+        )
 
     def ingest(self, *events: dict[str, Any]) -> list[Any]:
         return self.processor.ingest(post(*events), 0)
