@@ -85,7 +85,11 @@ class IntakeProcess:
         return int(self.command("totals")["connections"])
 
     def stop(self) -> dict[str, int]:
-        """End it; returns the totals of the logs: `requests`, `accepted`, `wire_bytes`, `raw_bytes`, `item_count`.
+        """End it; returns the totals of the logs, see `stop_all`."""
+        return self.stop_all().get("logs", {})
+
+    def stop_all(self) -> dict[str, dict[str, int]]:
+        """End it; returns per product `requests`, `accepted`, `wire_bytes`, `raw_bytes`, `item_count`.
 
         Raises:
             RuntimeError: A payload could not be decoded or was refused.
@@ -98,4 +102,4 @@ class IntakeProcess:
         for product, sums in totals.items():
             if sums["problems"] or sums["requests"] != sums["accepted"]:
                 raise RuntimeError(f"the intake did not like every payload of {product}: {sums}")
-        return totals.get("logs", {})
+        return totals

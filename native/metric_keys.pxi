@@ -8,7 +8,9 @@ cdef enum:
     NONE = 0xFFFFFFFF
     IS_CANONICAL = 1
     IS_WRITTEN = 2
-    KEYS_FIRST = 64
+    KEYS_PER_CHUNK = 512            # tables grow by chunks: growing by doubling left a third of the heap in holes
+    SLOTS_FIRST = 256
+    TEXT_BLOCK_BYTES = 16384
     SPELLINGS_MAX = 16384           # ways of writing that are remembered; others are sorted out again each time
     SPELLING_BYTES_MAX = 1024
 
@@ -24,7 +26,7 @@ cdef struct Spelling:
 
 cdef struct Key:
     uint64_t hashed
-    uint8_t* text           # the name, then the tags; owned
+    uint8_t* text           # the name, then the tags; in a block
     uint32_t name_size
     uint32_t tags_size
     uint32_t canonical      # the key of the canonical form, maybe this one
@@ -33,10 +35,18 @@ cdef struct Key:
     uint8_t roles
 
 
+cdef struct Block:
+    # Texts, one behind the other; they follow the header.
+    Block* next
+    size_t used
+    size_t capacity
+
+
 cdef struct Keys:
-    Key* data
+    Key** chunks
     uint32_t count
     uint32_t capacity
+    Block* texts
     uint32_t* slots         # indices of keys by hash, NONE where empty
     uint32_t slots_mask
     uint32_t spellings      # keys that are not canonical
@@ -66,13 +76,40 @@ cdef inline uint64_t hash_of(const Spelling* spelling) noexcept nogil:
     return hash_bytes(state, spelling.tags, spelling.tags_size)
 
 
+cdef inline Key* key_at(const Keys* keys, uint32_t index) noexcept nogil:
+    return &keys.chunks[index // KEYS_PER_CHUNK][index % KEYS_PER_CHUNK]
+
+
 cdef void free_keys(Keys* keys) noexcept nogil:
-    cdef uint32_t index
-    for index in range(keys.count):
-        free(keys.data[index].text)
-    free(keys.data)
+    cdef uint32_t chunk
+    cdef Block* block = keys.texts
+    cdef Block* next
+    while block != NULL:
+        next = block.next
+        free(block)
+        block = next
+    for chunk in range(keys.capacity // KEYS_PER_CHUNK):
+        free(keys.chunks[chunk])
+    free(keys.chunks)
     free(keys.slots)
     memset(keys, 0, sizeof(Keys))
+
+
+cdef uint8_t* new_text(Keys* keys, size_t size) except NULL:
+    """Room for a text, which lives as long as the keys."""
+    cdef Block* block = keys.texts
+    cdef size_t capacity
+    if block == NULL or block.capacity - block.used < size:
+        capacity = max(size, <size_t>TEXT_BLOCK_BYTES)
+        block = <Block*>malloc(sizeof(Block) + capacity)
+        if block == NULL:
+            raise MemoryError(f"no memory for {capacity} bytes of names and tags")
+        block.next = keys.texts
+        block.used = 0
+        block.capacity = capacity
+        keys.texts = block
+    block.used += size
+    return <uint8_t*>block + sizeof(Block) + block.used - size
 
 
 cdef inline uint32_t find_key(const Keys* keys, const Spelling* spelling, uint64_t hashed, uint8_t role) noexcept nogil:
@@ -86,7 +123,7 @@ cdef inline uint32_t find_key(const Keys* keys, const Spelling* spelling, uint64
         index = keys.slots[slot]
         if index == NONE:
             return NONE
-        key = &keys.data[index]
+        key = key_at(keys, index)
         if (key.hashed == hashed and key.roles & role and key.kind == spelling.kind
                 and key.name_size == spelling.name_size and key.tags_size == spelling.tags_size
                 and memcmp(key.text, spelling.name, key.name_size) == 0
@@ -97,32 +134,40 @@ cdef inline uint32_t find_key(const Keys* keys, const Spelling* spelling, uint64
 
 cdef int reserve_key(Keys* keys) except -1:
     """Make room for one more key, the slots at most half full."""
-    cdef size_t capacity = keys.capacity
-    cdef uint32_t index, slot
-    cdef uint32_t mask
-    cdef void* data
-    cdef uint32_t* slots
-    if keys.count < capacity:
+    cdef void* chunk
+    cdef void* chunks
+    if 2 * keys.count >= keys.slots_mask:
+        grow_slots(keys)
+    if keys.count < keys.capacity:
         return 0
-    capacity = 2 * capacity if capacity else KEYS_FIRST
-    slots = <uint32_t*>malloc(2 * capacity * sizeof(uint32_t))
+    chunks = realloc(keys.chunks, (keys.capacity // KEYS_PER_CHUNK + 1) * sizeof(Key*))
+    if chunks != NULL:
+        keys.chunks = <Key**>chunks
+    chunk = malloc(KEYS_PER_CHUNK * sizeof(Key))
+    if chunks == NULL or chunk == NULL:
+        free(chunk)
+        raise MemoryError(f"no memory for {KEYS_PER_CHUNK} series")
+    keys.chunks[keys.capacity // KEYS_PER_CHUNK] = <Key*>chunk
+    keys.capacity += KEYS_PER_CHUNK
+    return 0
+
+
+cdef int grow_slots(Keys* keys) except -1:
+    cdef size_t count = 2 * (<size_t>keys.slots_mask + 1) if keys.slots != NULL else SLOTS_FIRST
+    cdef uint32_t* slots = <uint32_t*>malloc(count * sizeof(uint32_t))
+    cdef uint32_t index, slot
+    cdef uint32_t mask = count - 1
     if slots == NULL:
-        raise MemoryError(f"no memory for {capacity} series")
-    data = realloc(keys.data, capacity * sizeof(Key))
-    if data == NULL:
-        free(slots)
-        raise MemoryError(f"no memory for {capacity} series")
-    keys.data = <Key*>data
-    keys.capacity = capacity
-    free(keys.slots)
-    keys.slots = slots
-    mask = keys.slots_mask = 2 * capacity - 1
-    memset(slots, 0xFF, 2 * capacity * sizeof(uint32_t))
+        raise MemoryError(f"no memory for {count} slots of series")
+    memset(slots, 0xFF, count * sizeof(uint32_t))
     for index in range(keys.count):
-        slot = <uint32_t>keys.data[index].hashed & mask
+        slot = <uint32_t>key_at(keys, index).hashed & mask
         while slots[slot] != NONE:
             slot = (slot + 1) & mask
         slots[slot] = index
+    free(keys.slots)
+    keys.slots = slots
+    keys.slots_mask = mask
     return 0
 
 
@@ -133,13 +178,11 @@ cdef uint32_t add_key(Keys* keys, const Spelling* spelling, uint64_t hashed, uin
     cdef Key* key
     cdef uint8_t* text
     reserve_key(keys)
-    text = <uint8_t*>malloc(size + 1)
-    if text == NULL:
-        raise MemoryError(f"no memory for a series of {size} bytes")
+    text = new_text(keys, size)
     memcpy(text, spelling.name, spelling.name_size)
     memcpy(text + spelling.name_size, spelling.tags, spelling.tags_size)
     index = keys.count
-    key = &keys.data[index]
+    key = key_at(keys, index)
     key.hashed = hashed
     key.text = text
     key.name_size = spelling.name_size
@@ -159,7 +202,7 @@ cdef uint32_t add_key(Keys* keys, const Spelling* spelling, uint64_t hashed, uin
 
 cdef int remember_spelling(Keys* keys, const Spelling* spelling, uint64_t hashed, uint32_t canonical) except -1:
     """Let a way of writing lead to its series from now on."""
-    cdef Key* key = &keys.data[canonical]
+    cdef Key* key = key_at(keys, canonical)
     cdef uint32_t index
     if (key.hashed == hashed and key.name_size == spelling.name_size and key.tags_size == spelling.tags_size
             and memcmp(key.text, spelling.name, key.name_size) == 0
@@ -169,6 +212,6 @@ cdef int remember_spelling(Keys* keys, const Spelling* spelling, uint64_t hashed
     if keys.spellings >= SPELLINGS_MAX or spelling.name_size + spelling.tags_size > SPELLING_BYTES_MAX:
         return 0
     index = add_key(keys, spelling, hashed, IS_WRITTEN)
-    keys.data[index].canonical = canonical
+    key_at(keys, index).canonical = canonical
     keys.spellings += 1
     return 0

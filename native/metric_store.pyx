@@ -56,17 +56,21 @@ cdef enum:
     CONTEXTS_HARD_MAX = 65536
     KEYS_KEPT_MAX = 4096            # more are forgotten at a flush, with their texts
     KEPT_TEXT_BYTES_MAX = 1048576
-    CONTEXTS_FIRST = 64
+    CONTEXTS_PER_CHUNK = 512
     CONTEXTS_KEPT_MAX = 1024        # the room that outlives a flush
     BUCKET_S = 10
+
+
+cdef int64_t TIMESTAMP_S_MAX = 42949672950      # what 32 bits of buckets hold
 
 
 cdef struct Context:
     uint32_t key            # of the canonical form
     uint32_t older          # the context of the same series in another bucket, or NONE
-    int64_t bucket_s
-    Sketched sketch         # a distribution
-    double value            # a count or gauge
+    uint32_t bucket         # tens of Unix seconds
+    uint32_t has_value
+    double value            # a count or gauge, or the only value of a distribution
+    Sketched* sketch        # a distribution of more values; owned
 
 
 cdef class MetricStore:
@@ -79,7 +83,7 @@ cdef class MetricStore:
     cdef readonly uint32_t count
     cdef readonly uint64_t lines
     cdef uint32_t contexts_max, capacity
-    cdef Context* contexts
+    cdef Context** chunks
     cdef Keys keys
     cdef size_t text_bytes
     cdef size_t datagram_bytes_max, stride
@@ -105,7 +109,8 @@ cdef class MetricStore:
         self.refusals = []
 
     def __dealloc__(self):
-        self.free_contexts()
+        self.free_contexts(0)
+        free(self.chunks)
         free_keys(&self.keys)
         free(self.buffers)
         free(self.canonical)
@@ -161,7 +166,7 @@ cdef class MetricStore:
             key = add_key(&self.keys, &spelling, hashed, IS_CANONICAL)
         context = NONE
         if key != NONE:
-            context = self.context_of(key, timestamp_s - timestamp_s % BUCKET_S, CONTEXTS_HARD_MAX)
+            context = self.context_of(key, timestamp_s, CONTEXTS_HARD_MAX)
         if context == NONE:
             self.refuse(CONTEXT_LIMIT, spelling.name, spelling.name + spelling.name_size)
             return
@@ -170,9 +175,10 @@ cdef class MetricStore:
     def entry(self, size_t index):
         """Kind, name, canonical tags and bucket of a context; raises IndexError beyond `count`."""
         cdef const Context* context = self.at(index)
-        cdef const Key* key = &self.keys.data[context.key]
+        cdef const Key* key = key_at(&self.keys, context.key)
         return (key.kind, PyBytes_FromStringAndSize(<const char*>key.text, key.name_size),
-                PyBytes_FromStringAndSize(<const char*>key.text + key.name_size, key.tags_size), context.bucket_s)
+                PyBytes_FromStringAndSize(<const char*>key.text + key.name_size, key.tags_size),
+                <int64_t>context.bucket * BUCKET_S)
 
     def value(self, size_t index):
         """The value of a count or gauge."""
@@ -180,19 +186,26 @@ cdef class MetricStore:
 
     def sketch(self, size_t index):
         """Count, minimum, maximum, average, sum, and the packed keys and counts of a distribution."""
-        cdef const Sketched* sketch = &self.at(index).sketch
+        cdef const Context* context = self.at(index)
+        cdef const Sketched* sketch = context.sketch
+        cdef Sketched single
+        if sketch == NULL:
+            memset(&single, 0, sizeof(Sketched))
+            if context.has_value:
+                insert_value(&single, context.value, 1.0)
+            sketch = &single
         return (sketch.count, sketch.minimum, sketch.maximum, sketch.average, sketch.total, packed_keys(sketch),
                 packed_counts(sketch))
 
     def clear(self):
         """Forget all contexts."""
         cdef uint32_t index
-        self.free_contexts()
+        self.free_contexts(CONTEXTS_KEPT_MAX)
         self.text_bytes = 0
         if self.keys.count > KEYS_KEPT_MAX or self.keys.text_bytes > KEPT_TEXT_BYTES_MAX:
             free_keys(&self.keys)
         for index in range(self.keys.count):
-            self.keys.data[index].context = NONE
+            key_at(&self.keys, index).context = NONE
 
     def take_refused(self):
         """Lines refused since the last call, per reason."""
@@ -209,17 +222,24 @@ cdef class MetricStore:
     cdef const Context* at(self, size_t index) except NULL:
         if index >= self.count:
             raise IndexError(f"context {index} of {self.count}")
-        return &self.contexts[index]
+        return self.context_at(index)
 
-    cdef void free_contexts(self) noexcept:
+    cdef inline Context* context_at(self, uint32_t index) noexcept:
+        return &self.chunks[index // CONTEXTS_PER_CHUNK][index % CONTEXTS_PER_CHUNK]
+
+    cdef void free_contexts(self, uint32_t kept) noexcept:
+        """Empty all contexts, and give back the room for more than `kept`."""
         cdef uint32_t index
+        cdef Context* context
         for index in range(self.count):
-            clear_sketch(&self.contexts[index].sketch)
+            context = self.context_at(index)
+            if context.sketch != NULL:
+                clear_sketch(context.sketch)
+                free(context.sketch)
         self.count = 0
-        if self.capacity > CONTEXTS_KEPT_MAX:
-            free(self.contexts)
-            self.contexts = NULL
-            self.capacity = 0
+        while self.capacity > kept:
+            self.capacity -= CONTEXTS_PER_CHUNK
+            free(self.chunks[self.capacity // CONTEXTS_PER_CHUNK])
 
     cdef int make_buffers(self) except -1:
         """Make the buffers at their first use: a function without metrics never pays for them."""
@@ -270,7 +290,7 @@ cdef class MetricStore:
         if reason == FINE:
             if 0.0 < line.timestamp_s < <double>now_s:
                 timestamp_s = <int64_t>round(line.timestamp_s)
-            context = self.context_of(key, timestamp_s - timestamp_s % BUCKET_S, self.contexts_max)
+            context = self.context_of(key, timestamp_s, self.contexts_max)
             if context == NONE:
                 reason = CONTEXT_LIMIT
         if reason != FINE:
@@ -296,13 +316,30 @@ cdef class MetricStore:
             at = stop + 1
         return 0
 
-    cdef inline int add(self, uint32_t context, int kind, double value, double weight) except -1:
-        if kind == DISTRIBUTION:
-            return insert_value(&self.contexts[context].sketch, value, weight)
+    cdef inline int add(self, uint32_t index, int kind, double value, double weight) except -1:
+        cdef Context* context = self.context_at(index)
         if kind == COUNT:
-            self.contexts[context].value += value * weight
+            context.value += value * weight
+        elif kind == GAUGE:
+            context.value = value
+        elif context.sketch != NULL:
+            return insert_value(context.sketch, value, weight)
+        elif not context.has_value and weight == 1.0:
+            context.value = value
+            context.has_value = True
         else:
-            self.contexts[context].value = value
+            self.make_sketch(context)
+            return insert_value(context.sketch, value, weight)
+        return 0
+
+    cdef int make_sketch(self, Context* context) except -1:
+        """Give a distribution a sketch, with the only value that it has had so far."""
+        cdef Sketched* sketch = <Sketched*>calloc(1, sizeof(Sketched))
+        if sketch == NULL:
+            raise MemoryError(f"no memory for a sketch of {sizeof(Sketched)} bytes")
+        if context.has_value:
+            insert_value(sketch, context.value, 1.0)
+        context.sketch = sketch
         return 0
 
     cdef int find_series(self, const Line* line, uint32_t* key) except -2:
@@ -320,7 +357,7 @@ cdef class MetricStore:
         hashed = hash_of(&spelling)
         written = find_key(&self.keys, &spelling, hashed, IS_WRITTEN)
         if written != NONE:
-            key[0] = self.keys.data[written].canonical
+            key[0] = key_at(&self.keys, written).canonical
             return FINE
         canonical.kind = line.kind
         canonical.name = self.canonical
@@ -355,41 +392,45 @@ cdef class MetricStore:
         memcpy(self.canonical + before, name.begin, size)
         return before + size
 
-    cdef uint32_t context_of(self, uint32_t key, int64_t bucket_s, uint32_t contexts_max) except? NONE:
-        """The context of a series in a bucket, or NONE where there is no room for it."""
-        cdef uint32_t newest = self.keys.data[key].context
-        cdef uint32_t found = newest
-        cdef size_t size
+    cdef uint32_t context_of(self, uint32_t key_index, int64_t timestamp_s, uint32_t contexts_max) except? NONE:
+        """The context of a series at a time, or NONE where there is no room for it."""
+        cdef Key* key = key_at(&self.keys, key_index)
+        cdef uint32_t bucket = <uint32_t>(max(min(timestamp_s, TIMESTAMP_S_MAX), 0) // BUCKET_S)
+        cdef uint32_t found = key.context
         cdef Context* context
         while found != NONE:
-            if self.contexts[found].bucket_s == bucket_s:
+            context = self.context_at(found)
+            if context.bucket == bucket:
                 return found
-            found = self.contexts[found].older
-        size = self.keys.data[key].name_size + self.keys.data[key].tags_size if newest == NONE else 0
-        if not self.has_room(size, contexts_max):
+            found = context.older
+        if not self.has_room(key.name_size + key.tags_size if key.context == NONE else 0, contexts_max):
             return NONE
         self.reserve_context()
-        context = &self.contexts[self.count]
+        context = self.context_at(self.count)
         memset(context, 0, sizeof(Context))
-        context.key = key
-        context.older = newest
-        context.bucket_s = bucket_s
-        self.keys.data[key].context = self.count
-        self.text_bytes += size
+        context.key = key_index
+        context.older = key.context
+        context.bucket = bucket
+        if key.context == NONE:
+            self.text_bytes += key.name_size + key.tags_size
+        key.context = self.count
         self.count += 1
         return self.count - 1
 
     cdef int reserve_context(self) except -1:
-        cdef size_t capacity
-        cdef void* data
+        cdef void* chunk
+        cdef void* chunks
         if self.count < self.capacity:
             return 0
-        capacity = 2 * self.capacity if self.capacity else CONTEXTS_FIRST
-        data = realloc(self.contexts, capacity * sizeof(Context))
-        if data == NULL:
-            raise MemoryError(f"no memory for {capacity} contexts")
-        self.contexts = <Context*>data
-        self.capacity = capacity
+        chunks = realloc(self.chunks, (self.capacity // CONTEXTS_PER_CHUNK + 1) * sizeof(Context*))
+        if chunks != NULL:
+            self.chunks = <Context**>chunks
+        chunk = malloc(CONTEXTS_PER_CHUNK * sizeof(Context))
+        if chunks == NULL or chunk == NULL:
+            free(chunk)
+            raise MemoryError(f"no memory for {CONTEXTS_PER_CHUNK} contexts")
+        self.chunks[self.capacity // CONTEXTS_PER_CHUNK] = <Context*>chunk
+        self.capacity += CONTEXTS_PER_CHUNK
         return 0
 
     cdef int refuse(self, int reason, const uint8_t* begin, const uint8_t* end) except -1:

@@ -67,6 +67,8 @@ BINS_HARD_MAX: Final = 8192
 """Bins of a sketch with those that overflowed. Beyond it the leftmost are left out, their samples still counted."""
 
 BUCKET_S: Final = 10
+TIMESTAMP_S_MAX: Final = 42_949_672_950
+"""The latest time that can be told apart, in the year 3330; the earliest is 0."""
 
 IGNORED_PREFIXES: Final = (b"_sc|", b"_e{", b"aws.lambda.enhanced.invocations")
 """Service checks, events, and the client library's own count of invocations, which we make ourselves."""

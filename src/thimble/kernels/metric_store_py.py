@@ -120,6 +120,7 @@ class MetricStore:
 
         Args:
             tags: In canonical form.
+            timestamp_s: Unix seconds; what is out of bounds is moved to the nearest.
             value: A finite number.
             weight: Samples that it stands for, at least 1.
         """
@@ -184,6 +185,7 @@ class MetricStore:
         self.lines += 1
 
     def _context(self, kind: int, name: bytes, tags: bytes, timestamp_s: int, contexts_max: int) -> _Context:
+        timestamp_s = max(min(timestamp_s, codes.TIMESTAMP_S_MAX), 0)
         bucket_s = timestamp_s - timestamp_s % codes.BUCKET_S
         key = (kind, name, tags, bucket_s)
         context = self._contexts.get(key)
