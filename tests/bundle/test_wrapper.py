@@ -163,3 +163,34 @@ def test_java_without_the_agent_is_left_alone(wrap):
     arguments, changed, _ = wrap({"AWS_EXECUTION_ENV": "AWS_Lambda_java21"}, "-XX:-TieredCompilation", "Main")
     assert arguments == ["-XX:-TieredCompilation", "Main"]
     assert changed == STATS
+
+
+def test_another_wrapper_gets_the_command_line_and_the_settings(wrap, tmp_path):
+    """It is named once: if that is this script again, it ends with the function all the same."""
+    other = tmp_path / "other wrapper"
+    other.write_text('#!/bin/sh\nexport OTHER="$1"\nexec "$@"\n')
+    other.chmod(0o755)
+    environ = {"THIMBLE_EXEC_WRAPPER_NEXT": str(other)}
+    arguments, changed, before = wrap(environ, "a b", "")
+    assert arguments == ["a b", ""]
+    assert changed == {**STATS, "OTHER": sys.executable}
+    assert before == []
+
+
+def test_another_wrapper_is_named_once(wrap, tmp_path):
+    environ = {"THIMBLE_EXEC_WRAPPER_NEXT": str(tmp_path / "datadog_wrapper")}
+    (tmp_path / "datadog_wrapper").chmod(0o755)
+    assert wrap(environ, "x") == (["x"], STATS, [])
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "not executable"])
+def test_another_wrapper_that_cannot_run_is_left_out_with_a_line(wrap, tmp_path, kind):
+    other = tmp_path / "other"
+    if kind == "folder":
+        other.mkdir()
+    elif kind == "not executable":
+        other.write_text("#!/bin/sh\nexit 1\n")
+    arguments, changed, before = wrap({"THIMBLE_EXEC_WRAPPER_NEXT": str(other)}, "x")
+    assert (arguments, changed) == (["x"], STATS)
+    assert len(before) == 1
+    assert str(other) in before[0]

@@ -62,6 +62,10 @@ names may be in any case, `DD_` goes before `DATADOG_`.
   environment.
 
 `thimble config` prints what is in effect, with the origin of each value and without secrets.
+
+The wrapper script `/opt/datadog_wrapper` has one variable of its own: Lambda knows one wrapper only
+(`AWS_LAMBDA_EXEC_WRAPPER`), so `THIMBLE_EXEC_WRAPPER_NEXT` names the path of another one, which is started in its place
+with the same command line.
 """
 
 HEADER: Final = "| Variable | `datadog.yaml` | Type | Default | Meaning | For |\n|---|---|---|---|---|---|\n"
