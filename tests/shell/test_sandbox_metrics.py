@@ -331,6 +331,7 @@ def test_managed_instances_are_watched_while_any_invocation_runs(tmp_path: Path)
         sandbox.metrics.on_shutdown()
 
     sandbox.run(life())
+    assert all("runtime:python3.13" in tags for _, _, tags in sandbox.points)
     assert sandbox.value("fd_use") == 25
     assert sandbox.value("fd_max") == 1024
 

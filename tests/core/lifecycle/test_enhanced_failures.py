@@ -111,6 +111,9 @@ def test_an_end_call_for_an_unknown_invocation_counts_nothing() -> None:
         (502, 512, "failure", True),
         (502, 512, "success", False),
         (512, 512, "timeout", False),
+        (513, 512, "timeout", True),
+        (98, 100, "timeout", True),
+        (97, 100, "timeout", False),
     ],
 )
 def test_memory_that_was_nearly_used_up_in_a_failure_is_a_suspicion_with_a_tag_of_its_own(

@@ -58,6 +58,18 @@ def test_a_batch_that_is_delivered_twice_counts_once() -> None:
     assert set(counted.values()) == {1}
 
 
+def test_the_report_of_an_earlier_run_that_is_delivered_twice_counts_once() -> None:
+    life = Life()
+    life.invoke("r1", 300)
+    life.done("r1", 1000)
+    life.invoke("r1", 61_000)
+    for _ in range(2):
+        life.report("r1", 61_010)
+    assert life.count("duration") == 1
+    life.report("r1", 62_000)
+    assert life.count("duration") == 2
+
+
 def test_figures_are_dropped_with_the_report() -> None:
     life = Life()
     life.invoke("r1")

@@ -134,6 +134,7 @@ def reading(idle_ms: float, *cores: tuple[str, float]) -> CpuTimes:
             (30.0, 0.6, 2, 50.0, 10.0),
         ),
         (reading(0, ("cpu0", 0)), reading(1500, ("cpu0", 1500)), 1000, (0.0, 0.0, 1, 0.0, 0.0)),
+        (reading(500, ("cpu0", 500)), reading(400, ("cpu0", 400)), 1000, (110.0, 1.1, 1, 100.0, 100.0)),
         (reading(0, ("cpu9", 0)), reading(100, ("cpu0", 100)), 1000, (90.0, 0.9, 1, 0.0, 100.0)),
     ],
 )

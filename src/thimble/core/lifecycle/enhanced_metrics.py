@@ -175,7 +175,6 @@ class EnhancedMetrics:
         self._count_outcome(record, event, now_s)
         peaks = record.peaks
         self._emit_use(Peaks() if peaks is None else peaks, usage, now_s)
-        record.peaks = None
         self._emit_utilisation(record, usage, now_s)
 
     def on_report(self, event: TelemetryEvent, now_s: int, usage: SandboxUsage) -> None:
@@ -242,7 +241,6 @@ class EnhancedMetrics:
     def _handle_init(self, event: TelemetryEvent, now_s: int) -> None:
         if event.kind == INIT_START:
             self._tags.set_runtime_version(event.runtime_version)
-            self._waits_for_init = False
             self.release_held(now_s)
         elif event.kind == INIT_REPORT and event.has_metrics:
             init_type = _SNAP_START_TAG if event.init_type == _SNAP_START else event.init_type
