@@ -30,6 +30,9 @@ COMPILE_FLAGS = [
     "-fvisibility=hidden", "-fno-semantic-interposition", "-ffunction-sections", "-fdata-sections",
     "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fcf-protection=none",
 ]  # fmt: skip
+GENERATED_CODE = ["-Wno-sign-compare", "-Wno-discarded-qualifiers", "-Wno-unused-function"]
+"""Warnings about C that Cython wrote and nobody can change; the others stay."""
+
 LINK_FLAGS = ["-Wl,-Bsymbolic", "-Wl,--gc-sections", "-Wl,-s", "-Wl,-O1", "-Wl,--hash-style=gnu"]
 PACKED_RELOCATIONS = "-Wl,-z,pack-relative-relocs"
 
@@ -82,7 +85,7 @@ def native_extensions(files: list[Path]) -> list[Extension]:
         Extension(
             forms.native_module(path),
             [str(path.relative_to(forms.ROOT))],
-            extra_compile_args=["-O3", "-g0", *COMPILE_FLAGS],
+            extra_compile_args=["-O3", "-g0", *GENERATED_CODE, *COMPILE_FLAGS],
             extra_link_args=link_flags(),
         )
         for path in files
