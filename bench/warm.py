@@ -13,12 +13,14 @@ PLATFORM_LINES = 3
 class Function:
     """Passes invocations through an extension that has asked for its first `/next`."""
 
-    def __init__(self, api: ScriptedLambda) -> None:
+    def __init__(self, api: ScriptedLambda, line_count: int = LINE_COUNT) -> None:
         self._api = api
         self._poster: TelemetryPoster | None = None
         self._previous = ""
         self.count = 0
-        self._lines = bodies.lines(LINE_COUNT)
+        self.timeout_ms = 60_000
+        """The function's time-out, from which the deadline of each invocation follows."""
+        self._lines = bodies.lines(line_count)
 
     def invoke(self, line_count: int = LINE_COUNT) -> float:
         """One invocation: INVOKE, the function's lines, runtimeDone, and the wait for `/next`.
@@ -28,7 +30,7 @@ class Function:
         """
         self.count += 1
         identity = bodies.request_id(self.count)
-        self._api.invoke(identity)
+        self._api.invoke(identity, self.timeout_ms)
         if self._poster is None:
             self._poster = TelemetryPoster()
         events = [bodies.report(self._previous)] if self._previous else []
