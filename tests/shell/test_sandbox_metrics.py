@@ -342,7 +342,10 @@ def test_a_defect_costs_metrics_and_one_line(tmp_path: Path) -> None:
     async def life() -> None:
         sandbox.metrics.on_invoke("r1")
         sandbox.points = None  # type: ignore[assignment]  # whoever takes the metrics is broken
+        sandbox.metrics.before_flush()
+        sandbox.metrics.on_failed_end_call("r1")
         sandbox.metrics.on_events([done(), report()])
+        sandbox.metrics.on_invoke("r2")
         sandbox.metrics.on_shutdown()
 
     sandbox.run(life())

@@ -104,7 +104,10 @@ class SandboxMetrics:
     def before_flush(self) -> None:
         """The flush at the end of an invocation is about to begin: what waits for telemetry must not miss it."""
         if self._is_on:
-            self._metrics.release_held(self._now_s())
+            try:
+                self._metrics.release_held(self._now_s())
+            except Exception as error:
+                self._defect(error)
 
     def on_shutdown(self) -> None:
         """SHUTDOWN."""
