@@ -55,6 +55,12 @@ cdef inline uint8_t* find_byte(uint8_t* at, uint8_t* end, uint8_t wanted) noexce
     return at
 
 
+cdef inline uint8_t* find_far(uint8_t* at, uint8_t* end, uint8_t wanted) noexcept nogil:
+    """The same for what is dozens of bytes away."""
+    cdef void* found = memchr(at, wanted, end - at)
+    return end if found == NULL else <uint8_t*>found
+
+
 cdef inline bint is_digit(uint8_t byte) noexcept nogil:
     return <uint8_t>(byte - c'0') <= 9
 
@@ -221,7 +227,7 @@ cdef int read_line(uint8_t* at, uint8_t* end, bint maps_histograms, Line* line) 
     time.begin = time.end = rate.begin = rate.end = NULL
     while stop < end:
         at = stop + 1
-        stop = find_byte(at, end, c'|')
+        stop = find_far(at, end, c'|')
         if at == stop:
             continue
         if at[0] == c'#':

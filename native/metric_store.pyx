@@ -16,7 +16,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.math cimport isfinite, log, rint, round
 from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, void* overflow_exception) except? -1.0
@@ -269,7 +269,7 @@ cdef class MetricStore:
         cdef uint8_t* end = at + size
         cdef uint8_t* stop
         while True:
-            stop = find_byte(at, end, c'\n')
+            stop = find_far(at, end, c'\n')
             if stop == end and is_cut:
                 self.refuse(CUT, at, stop)
                 return 0

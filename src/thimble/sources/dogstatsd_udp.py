@@ -88,6 +88,7 @@ class DogStatsd:
         wanted = RECEIVE_BUFFER_BYTES if receive_buffer_bytes < 0 else receive_buffer_bytes
         try:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, wanted)
+            debug(f"METRICS | Receive buffer of {sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF)} bytes")
         except OSError as error:
             warn(f"METRICS | The receive buffer keeps its size: {error}")
         sock.setblocking(False)
