@@ -107,6 +107,30 @@ def tells_out_of_memory(text: str) -> bool:
     return False
 
 
+def tells_failed_invocation(fields: JsonObject | None, text: str) -> bool:
+    r"""Whether a line is the runtime's own report of an exception that the handler did not catch.
+
+    The platform calls such an invocation a success: the runtime lives on. Python's runtime writes `[ERROR]` and a
+    space where its loggers write a tab; in JSON the error's type and stack trace are keys of the line or its message.
+
+    Source: runtime interface clients of AWS Lambda for Python, Node.js and Ruby.
+    """
+    if fields is not None:
+        if _is_error_report(fields):
+            return True
+        message = fields.get("message")
+        return isinstance(message, dict) and _is_error_report(message)
+    if text.startswith("[ERROR] "):
+        return "\nTraceback (most recent call last)" in text
+    if "\tERROR\t" in text:
+        return "\tERROR\tInvoke Error" in text or "\tERROR\tUncaught Exception" in text
+    return text.startswith("Error raised from handler method")
+
+
+def _is_error_report(fields: JsonObject) -> bool:
+    return isinstance(fields.get("errorType"), str) and isinstance(fields.get("stackTrace"), list)
+
+
 def payload_request_id(fields: JsonObject) -> str:
     """The request id that a JSON log record names, or an empty text. A key that is no text hides the next one."""
     value = fields["requestId"] if "requestId" in fields else fields.get("AWSRequestId")

@@ -19,7 +19,7 @@ from thimble.core.logs import fragment as fragments
 from thimble.core.logs import inspection, levels, platform_lines
 from thimble.core.logs.aggregator import DATA_TYPE
 from thimble.core.logs.entries import HEAD, TO_STATUS, TO_TIME, EntryFragments, json_text, request_id_json
-from thimble.core.logs.keep import OUT_OF_MEMORY, SERVER_ERROR, TRACE
+from thimble.core.logs.keep import ERROR, OUT_OF_MEMORY, SERVER_ERROR, TRACE
 from thimble.core.logs.line import Line
 from thimble.core.logs.options import PLATFORM_ALL, PLATFORM_REPORT, LineOptions
 from thimble.core.logs.router import LineRouter
@@ -225,6 +225,8 @@ class LogProcessor:
             victim = request_id or self._current_id
             events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, victim))
             self._router.mark_if_errors(self._current_id or request_id, OUT_OF_MEMORY)
+        if is_function and self._options.keep and inspection.tells_failed_invocation(fields, text):
+            self._router.mark_if_errors(self._current_id or request_id, ERROR)
         status = "info"
         extra_tags: str | None = None
         if fields is not None:

@@ -1,0 +1,65 @@
+"""Settings of logs seen from outside: rules, levels, kept lines, additional intakes, a pipelines worker."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from thimble.sandbox.intake import Intake
+
+from .extension import Program
+from .local_lambda import local_lambda
+
+RULES = [
+    {"type": "exclude_at_match", "name": "lifecycle", "pattern": "^(START|END|REPORT|INIT_START) "},
+    {"type": "mask_sequences", "name": "c", "pattern": r"\b(\d{4})\d{8}(\d{4})\b", "replace_placeholder": "$1****$2"},
+    {"type": "exclude_at_match", "name": "stall", "pattern": "(a+)+$"},
+    {"type": "exclude_at_match", "name": "bad", "pattern": "("},
+]  # fmt: skip
+
+
+async def test_rules_mask_and_drop_what_they_say(program: Program) -> None:
+    variables = {"DD_LOGS_CONFIG_PROCESSING_RULES": json.dumps(RULES)}
+    async with local_lambda(program, variables) as world:
+        result = await world.invoke(lines=["paid with 4111222233334444", "a" * 100_000 + "b", "banana"])
+        await world.emulator.spindown()
+        assert result.function_error is None
+        texts = [str(text).rstrip("\n") for text in world.messages()]
+        texts = [text for text in texts if "DD_EXTENSION" not in text]
+        assert texts[0] == "paid with 4111****4444"
+        assert "banana" not in "".join(texts)
+        assert not any(text.startswith(("START", "END", "REPORT")) for text in texts)
+        assert [line for line in world.own_lines() if "rule bad is left out" in line] != []
+
+
+async def test_lines_below_the_level_come_with_the_invocation_that_failed(program: Program) -> None:
+    variables = {"THIMBLE_LOGS_KEEP": "errors", "THIMBLE_LOGS_PLATFORM": "report"}
+    async with local_lambda(program, variables) as world:
+        await world.invoke(lines=["[DEBUG] quiet", "[INFO] first"])
+        await world.invoke(lines=["[DEBUG] needed", "[INFO] second"], **{"raise": "on purpose"})
+        await world.emulator.spindown()
+        entries = world.intake.logs()
+        found = {str(entry["message"]["message"]).split("\n")[0]: entry["ddtags"] for entry in entries}
+        assert "[DEBUG] quiet" not in found
+        assert found["[DEBUG] needed"].endswith(",kept_for:error")
+        assert "kept_for" not in found["[INFO] second"]
+        assert sum(text.startswith("REPORT") for text in found) == 2
+        assert not any(text.startswith(("START", "END")) for text in found)
+
+
+async def test_logs_go_to_a_worker_as_bare_json(program: Program) -> None:
+    async with Intake() as worker:
+        variables = {
+            "DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_ENABLED": "true",
+            "DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_URL": worker.url + "/api/v2/logs",
+        }
+        async with local_lambda(program, variables) as world:
+            await world.invoke(lines=["to the worker"])
+            await world.emulator.spindown()
+            assert world.messages() == []
+            texts: list[Any] = [str(entry["message"]["message"]).rstrip("\n") for entry in worker.logs()]
+            assert "to the worker" in texts
+            for request in worker.received:
+                if request.path == "/api/v2/logs":
+                    headers = {name.lower() for name in request.headers}
+                    assert not headers & {"dd-protocol", "content-encoding"}
