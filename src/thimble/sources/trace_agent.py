@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from thimble.core.limits import TRACE_BODY_BYTES_MAX
-from thimble.http.messages import JSON, Answer, Request
+from thimble.http.messages import Answer, Request
 from thimble.http.server import Handler
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ class TraceAgentHandler(Handler):
 
     async def handle(self, request: Request) -> Answer:
         if request.path == "/info":
-            return Answer(200, _INFO, JSON)
+            return Answer(200, _INFO)
         if request.path not in _TRACE_PATHS:
             return Answer(404, b"Not Found")
         if request.method not in ("POST", "PUT"):
             answer = Answer(405)
-            answer.headers.append(("allow", "PUT,POST"))
+            answer.headers.append(("allow", "POST,PUT"))
             return answer
         if request.is_oversized:
             return Answer(413, b"length limit exceeded")
         self._drops.add("trace payloads", "traces_not_supported", 1)
-        return Answer(200, b'{"rate_by_service":{}}', JSON)
+        return Answer(200, b'{"rate_by_service":{}}')
 
     def failed(self) -> Answer:
-        return Answer(200, b'{"rate_by_service":{}}', JSON)
+        return Answer(200, b'{"rate_by_service":{}}')
