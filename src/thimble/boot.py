@@ -41,6 +41,8 @@ class Handover:
         self.environ = environ
         self.sockets = {}
         """Port to a bound socket: listening for TCP. A port that could not be bound is missing."""
+        self.telemetry_port = TELEMETRY_PORT
+        """Where telemetry comes to: its socket stands in `sockets` under `TELEMETRY_PORT` all the same."""
         self.problems = []
         """`(level, text)` of what went wrong so far, to be logged."""
         self.api_host = ""
@@ -65,11 +67,20 @@ class ApiError(Exception):
 
 
 def bind(handover, port, address, is_datagram):
+    """Bind a port; when that of telemetry is taken, any other does, since the subscription names it."""
     try:
         sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM if is_datagram else _socket.SOCK_STREAM)
         if not is_datagram:
             sock.setsockopt(_socket.SOL_SOCKET, SO_REUSEADDR, 1)
-        sock.bind((address, port))
+        try:
+            sock.bind((address, port))
+        except OSError:
+            if port != TELEMETRY_PORT:
+                raise
+            sock.bind((address, 0))
+            handover.telemetry_port = sock.getsockname()[1]
+            text = f"TELEMETRY API | TCP port {port} is taken, telemetry comes to {handover.telemetry_port} instead."
+            handover.problems.append(("WARN", text))
         if not is_datagram:
             sock.listen(BACKLOG)
     except OSError as error:
@@ -246,8 +257,8 @@ def subscribe(handover, api):
     types = b'["platform","extension","function"]' if wants_logs(handover) else b'["platform"]'
     version = b"2025-01-29" if handover.is_managed else b"2022-12-13"
     body = (
-        b'{"schemaVersion":"' + version + b'","destination":{"protocol":"HTTP","URI":"http://sandbox:8999/"},"types":'
-        + types + b',"buffering":{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}}'
+        b'{"schemaVersion":"' + version + b'","destination":{"protocol":"HTTP","URI":"http://sandbox:%d/"},"types":'
+        % handover.telemetry_port + types + b',"buffering":{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}}'
     )  # fmt: skip
     headers = b"Lambda-Extension-Identifier: " + handover.extension_id.encode("latin-1") + b"\r\n"
     status, _, answer, _ = exchange(handover, request(b"PUT", TELEMETRY_PATH, api, headers, body))

@@ -79,7 +79,7 @@ async def call(
     return Answer(int(first.split(" ")[1]), answer_headers, answer_body)
 
 
-async def post_events(events: list[dict[str, object]], timeout_s: float = 10.0) -> Answer:
+async def post_events(events: list[dict[str, object]], timeout_s: float = 10.0, port: int = TELEMETRY) -> Answer:
     """Deliver one batch as the Telemetry API does."""
     headers = {"Content-Type": "application/json"}
-    return await call(TELEMETRY, "POST", "/", json.dumps(events).encode(), headers, timeout_s)
+    return await call(port, "POST", "/", json.dumps(events).encode(), headers, timeout_s)

@@ -47,6 +47,7 @@ class World:
         self._host = host
         self.timeout_ms = 3000
         """The function's time-out, from which the deadlines of invocations follow."""
+        self.telemetry_port = local_http.TELEMETRY
         self.is_function_done = asyncio.Event()
         """Set when the pretended handler of the invocation has worked."""
         self._extension: Process | None = None
@@ -104,12 +105,12 @@ class World:
         if self.has_telemetry:
             batch = [*self._reports, events.start(request_id), *map(events.function_line, lines)]
             self._reports = [events.report(request_id)]
-            assert (await local_http.post_events(batch, self.timeout_ms / 1000)).status == 200
+            assert (await self._post(batch)).status == 200
         await asyncio.sleep(function_ms / 1000)  # the handler works
         done_s = time.monotonic()
         self.is_function_done.set()
         if self.has_telemetry and has_done:
-            answer = await local_http.post_events([done or events.runtime_done(request_id)], self.timeout_ms / 1000)
+            answer = await self._post([done or events.runtime_done(request_id)])
             assert answer.status == 200
         next_call = await self.api.wait_for_next(asked + 1, self.timeout_ms / 1000 + 2)
         return max((next_call.at_s - done_s) * 1000, 0.0)
@@ -117,10 +118,13 @@ class World:
     async def shutdown(self, reason: str = "spindown", has_report: bool = True) -> int:
         """Deliver the last report and SHUTDOWN, and return the exit code."""
         if self.has_telemetry and has_report and self._reports:
-            assert (await local_http.post_events(self._reports)).status == 200
+            assert (await self._post(self._reports)).status == 200
             self._reports = []
         self.api.send(events.shutdown(reason))
         return await self.extension.exit(4.0)
+
+    async def _post(self, batch: list[events.Event]) -> local_http.Answer:
+        return await local_http.post_events(batch, self.timeout_ms / 1000, self.telemetry_port)
 
     def messages(self) -> list[Any]:
         """The text of every log entry that the intake accepted, in order."""
