@@ -7,12 +7,12 @@ from datadog_lambda.metric import lambda_metric
 
 def handler(event, context):
     for value in (1, 2.5, 40):
-        lambda_metric("shop.size", value, tags=["city:Zürich", "kind:book & pen"])
+        lambda_metric("shop.size", value, tags=["kind:book & pen"])
     lambda_metric("shop.late", 4, timestamp=event["stamp"])
-    lambda_metric("shop.late", 6, timestamp=datetime.datetime.fromtimestamp(event["stamp"], datetime.timezone.utc))
+    lambda_metric("shop.late", 6, timestamp=datetime.datetime.fromtimestamp(event["stamp"], datetime.UTC))
     lambda_metric("shop.too_late", 1, timestamp=event["stamp"] - 5 * 3600)
     for number in range(300):
         lambda_metric("shop.item", number, tags=[f"item:{number % 100}"])
-    if event.get("raise"):
+    if event.get("fails"):
         raise ValueError("on purpose")
     return {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]}
