@@ -7,6 +7,7 @@ import pytest
 from thimble.shell.breaker import (
     CLOSED,
     FAILURES_TO_OPEN,
+    LOST_MS_TO_COUNT,
     LOST_MS_TO_OPEN,
     OPEN,
     PAUSE_MAX_MS,
@@ -90,3 +91,27 @@ def test_a_probe_that_gets_no_answer_opens_it_again(lost_ms: int) -> None:
     assert breaker.state == OPEN
     assert not breaker.may_probe(7 + 2 * PAUSE_MIN_MS - 1)
     assert breaker.may_probe(7 + 2 * PAUSE_MIN_MS)
+
+
+def test_it_knows_how_long_the_last_answer_took() -> None:
+    breaker = Breaker()
+    breaker.on_success(300)
+    assert breaker.answer_ms == 300
+    breaker.on_success(20)
+    assert breaker.answer_ms == 20
+
+
+@pytest.mark.parametrize(
+    ("lost_ms", "answer_ms"), [(LOST_MS_TO_COUNT - 1, 0), (LOST_MS_TO_COUNT, LOST_MS_TO_COUNT + 1), (700, 701)]
+)
+def test_a_request_that_was_given_up_would_have_taken_longer(lost_ms: int, answer_ms: int) -> None:
+    breaker = Breaker()
+    breaker.on_lost_time(lost_ms, 0)
+    assert breaker.answer_ms == answer_ms
+
+
+def test_a_shorter_wait_does_not_make_a_slow_destination_quick() -> None:
+    breaker = Breaker()
+    breaker.on_success(800)
+    breaker.on_lost_time(200, 0)
+    assert breaker.answer_ms == 800
