@@ -180,9 +180,8 @@ cdef bint write_object(Text* text, const Line* line) noexcept nogil:
         value_end = find_special(value + 1, line.record_end)
         if value_end[0] != c'"':
             return False
-        if value_end > value + 1:
-            text.request_id = value
-            text.request_id_bytes = value_end + 1 - value
+        text.request_id = value
+        text.request_id_bytes = value_end + 1 - value
     text.end = write_encoded(text.begin, compact, walk.out)
     return True
 

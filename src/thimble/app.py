@@ -132,7 +132,10 @@ def logs_destinations(settings: Settings, log: Log) -> list[LogsDestination]:
     destinations: list[LogsDestination] = []
     url = logs_url(settings)
     if url:
-        destinations.append(LogsDestination(parse_url(url), "", settings.pipelines_worker_logs_enabled))
+        try:
+            destinations.append(LogsDestination(parse_url(url), "", settings.pipelines_worker_logs_enabled))
+        except ValueError as error:
+            log.error(f"LOGS | Logs cannot be sent: {error}")
     for endpoint in settings.logs_additional_endpoints:
         try:
             target = parse_url(additional_logs_url(endpoint.host, endpoint.port))

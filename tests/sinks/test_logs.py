@@ -67,6 +67,7 @@ def texts_of(delivery: Any) -> list[str]:
         ({"DD_LOGS_CONFIG_LOGS_DD_URL": "http://127.0.0.1:9000//"}, "http://127.0.0.1:9000/api/v2/logs"),
         ({"DD_LOGS_CONFIG_LOGS_DD_URL": "  "}, "https://http-intake.logs.datadoghq.com/api/v2/logs"),
         (WORKER, "http://opw:8282/x"),
+        (WORKER | {"DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_URL": "http://opw/x?y=1"}, "http://opw/x?y=1"),
     ],
 )
 def test_the_main_destination_is_the_one_of_the_settings(environ: dict[str, str], url: str) -> None:
@@ -114,9 +115,10 @@ def test_a_worker_gets_bare_json_and_an_intake_beside_it_what_an_intake_gets() -
     assert texts_of(intake)[-1] == "x"
 
 
-def test_a_worker_without_a_url_costs_one_warning_and_the_logs_are_counted() -> None:
-    sinking = Sinking({"DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_ENABLED": "true"})
-    assert len(sinking.warnings) == 1
+@pytest.mark.parametrize("url", ["", "opw:8282", "ftp://opw", "http://"])
+def test_a_worker_without_a_url_costs_one_warning_and_the_logs_are_counted(url: str) -> None:
+    sinking = Sinking(WORKER | {"DD_OBSERVABILITY_PIPELINES_WORKER_LOGS_URL": url})
+    assert len(sinking.warnings) + len(sinking.lines) == 1
     assert sinking.sink.take(False) == []
     assert sinking.path.drops.report() == ["2 logs (no_destination)"]
 

@@ -87,7 +87,8 @@ class Assembly:
         settings.apm_additional_endpoints = self._endpoints(
             "apm_additional_endpoints", settings.apm_additional_endpoints
         )
-        if settings.pipelines_worker_logs_enabled and not clean_base_url(settings.pipelines_worker_logs_url):
+        worker_url = settings.pipelines_worker_logs_url.partition("?")[0]
+        if settings.pipelines_worker_logs_enabled and not clean_base_url(worker_url):
             settings.pipelines_worker_logs_url = ""
             self._refuse("pipelines_worker_logs_enabled", "the URL of the pipelines worker is missing or not a URL")
         self._finish_otlp()

@@ -57,6 +57,8 @@ class TelemetryHandler(Handler):
             self._drops.add("telemetry batches", "too_large", 1)
         else:
             self._on_events(self._processor.ingest(request.body, self._now_ms()))
+            if not request.body.lstrip(b" \t\r\n").startswith(b"["):
+                return Answer(200, b"Failed to parse telemetry events")
         return Answer(200, b"OK")
 
     def failed(self) -> Answer:

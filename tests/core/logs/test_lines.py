@@ -30,6 +30,8 @@ RECORDS: list[tuple[str, str, Any, str | None, str, str, str]] = [
     ("F2", "function", F2, compact(F2), "aaa-1", "warn", "T"),
     ("F3", "function", {"requestId": 7, "AWSRequestId": "bbb", "message": "x"},
      '{"requestId":7,"AWSRequestId":"bbb","message":"x"}', R1, "info", "T"),
+    ("empty id", "function", {"requestId": "", "AWSRequestId": "bbb"}, '{"requestId":"","AWSRequestId":"bbb"}', "",
+     "info", "T"),
     ("F4", "function", {"AWSRequestId": "bbb", "message": "x"}, '{"AWSRequestId":"bbb","message":"x"}', "bbb", "info",
      "T"),
     ("F5", "function", '{"level":"fatal","msg":"boom"}', None, R1, "critical", "T"),

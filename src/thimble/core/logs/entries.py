@@ -42,15 +42,18 @@ class EntryFragments:
         self.after_status = self._to_tags + json_text(tags) + _TO_END
         self._info = TO_STATUS + b"info" + self.after_status
 
-    def after_text(self, request_id: str, durable: tuple[str, str] | None = None, more: bytes = b"") -> bytes:
+    def after_text(
+        self, request_id: str, durable: tuple[str, str] | None = None, more: bytes = b"", is_named: bool = False
+    ) -> bytes:
         """From the end of the text to the timestamp. An empty id is written as null.
 
         Args:
             request_id: The invocation that the line belongs to, or empty.
             durable: Name and id of a durable execution, if the line belongs to one.
             more: Further members of the object with the request id, each with a comma before it.
+            is_named: True writes even an empty id as a text.
         """
-        parts = [self.to_request_id, request_id_json(request_id)]
+        parts = [self.to_request_id, json_text(request_id) if is_named else request_id_json(request_id)]
         if durable is not None:
             parts.append(b',"durable_function.execution_id":' + json_text(durable[1]))
             parts.append(b',"durable_function.execution_name":' + json_text(durable[0]))

@@ -131,10 +131,10 @@ def _is_error_report(fields: JsonObject) -> bool:
     return isinstance(fields.get("errorType"), str) and isinstance(fields.get("stackTrace"), list)
 
 
-def payload_request_id(fields: JsonObject) -> str:
-    """The request id that a JSON log record names, or an empty text. A key that is no text hides the next one."""
+def payload_request_id(fields: JsonObject) -> str | None:
+    """The request id that a JSON log record names, even an empty one. A key that is no text hides the next one."""
     value = fields["requestId"] if "requestId" in fields else fields.get("AWSRequestId")
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) else None
 
 
 def durable_execution(fields: JsonObject) -> tuple[str, str] | None:

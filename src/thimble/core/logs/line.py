@@ -24,7 +24,7 @@ class Line:
         extra_tags: Follow the function's tags after a comma, unless None.
         durable: Name and id of the durable execution that the line itself names.
         is_low: Whether it is below the level that is sent.
-        own_id: The request that the line itself names, or empty.
+        own_id: The request that the line itself names, or None. An empty name is written as it is.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Line:
         extra_tags: str | None,
         durable: tuple[str, str] | None,
         is_low: bool,
-        own_id: str,
+        own_id: str | None,
     ) -> None:
         self.text_json = text_json
         self.time_ms = time_ms
@@ -72,9 +72,9 @@ class LineSender:
 
         Args:
             line: The line.
-            request_id: Its invocation; empty is written as null.
+            request_id: Its invocation; empty is written as null unless the line names it so.
             more: Further members of the entry's `lambda` object, each with a comma before it.
         """
-        after_text = self._entry.after_text(request_id, line.durable, more)
+        after_text = self._entry.after_text(request_id, line.durable, more, line.own_id is not None)
         after_time = self._entry.after_time(line.status, line.extra_tags)
         self._aggregator.add(HEAD, line.text_json, b"%b%d%b" % (after_text, line.time_ms, after_time))

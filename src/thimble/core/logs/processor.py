@@ -200,7 +200,7 @@ class LogProcessor:
         """Queue one line that the function or an extension wrote."""
         if not self._logs_on:
             return
-        request_id = ""
+        request_id: str | None = None
         durable: tuple[str, str] | None = None
         fields: dict[str, object] | None = None
         if isinstance(record, str):
@@ -224,9 +224,9 @@ class LogProcessor:
         if is_alarm:
             victim = request_id or self._current_id
             events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, victim))
-            self._router.mark_if_errors(self._current_id or request_id, OUT_OF_MEMORY)
+            self._router.mark_if_errors(self._current_id or victim, OUT_OF_MEMORY)
         if is_function and self._options.keep and inspection.tells_failed_invocation(fields, text):
-            self._router.mark_if_errors(self._current_id or request_id, ERROR)
+            self._router.mark_if_errors(self._current_id or request_id or "", ERROR)
         status = "info"
         extra_tags: str | None = None
         if fields is not None:
@@ -243,7 +243,7 @@ class LogProcessor:
         time_ms: int,
         status: str,
         extra_tags: str | None,
-        own_id: str,
+        own_id: str | None,
         durable: tuple[str, str] | None,
         is_low: bool,
     ) -> None:
@@ -298,7 +298,7 @@ class LogProcessor:
             left = text if rules is None else rules.apply(text)
             if left is not None:
                 status = "error" if failed else "info"
-                line = Line(json_text(left), event.time_ms, status, None, None, False, event.request_id)
+                line = Line(json_text(left), event.time_ms, status, None, None, False, event.request_id or None)
                 self._router.queue(line, self._current_id)
         else:
             count_saved(self.saved, PLATFORM_LINE, text)

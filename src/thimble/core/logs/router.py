@@ -75,8 +75,9 @@ class LineRouter:
 
     def queue(self, line: Line, current_id: str) -> None:
         """Take one line; `current_id` is the current invocation, or empty."""
-        request_id = line.own_id or ("" if self._managed_instance else current_id)
-        if not request_id and not self._managed_instance:
+        own_id = line.own_id
+        request_id = own_id if own_id is not None else ("" if self._managed_instance else current_id)
+        if own_id is None and not request_id and not self._managed_instance:
             for surplus in self._orphans.hold(line):
                 self._place(surplus, "", "")
         elif self._managed_instance:
@@ -120,7 +121,7 @@ class LineRouter:
         if kept is not None:
             for line in kept.mark(request_id, reason):
                 line.add_tag(TAG + reason)
-                self._send(line, line.own_id or request_id)
+                self._send(line, request_id if line.own_id is None else line.own_id)
 
     def mark_if_errors(self, request_id: str, reason: str) -> None:
         """As `mark_bad`, if the user asked for invocations with errors."""
