@@ -9,7 +9,7 @@ import pytest
 from tests.process.extension import Program
 
 from . import installed
-from .beside import AS_DISTRIBUTIONS, QUIET, beside, node_client
+from .beside import AS_DISTRIBUTIONS, QUIET, beside, node_client, warm_up
 from .totals import (
     BY_WRAPPER,
     CLIENT_PREFIX,
@@ -40,6 +40,7 @@ async def test_hot_shots_sends_every_kind_and_every_total_leaves_with_its_invoca
     client = f"#client:nodejs,client_transport:udp,client_version:{installed.node_version('hot-shots')}"
     function = node_client("hot-shots", "./metrics_hot_shots.mjs")
     async with beside(program, function, {**QUIET, **AS_DISTRIBUTIONS}) as world:
+        await warm_up(world, mode)
         for _ in range(2):
             world.intake.received.clear()
             result = await world.invoke(mode=mode, stamp=stamp)

@@ -11,7 +11,7 @@ from tests.process.extension import Program
 from tests.process.local_lambda import LocalLambda
 
 from . import installed
-from .beside import AS_DISTRIBUTIONS, QUIET, beside, python_client
+from .beside import AS_DISTRIBUTIONS, QUIET, beside, python_client, warm_up
 from .totals import EVERYTHING, HISTOGRAMS, STAMPED, Total, distribution, stamps, ten_minutes_ago, totals
 
 Command = Callable[[], list[str]]
@@ -40,6 +40,7 @@ async def test_program_sends_every_kind_and_every_total_leaves_with_its_invocati
     stamp = ten_minutes_ago()
     command = [*program_of(), mode, str(stamp)]
     async with beside(program, python_client("metrics_program"), {**QUIET, **AS_DISTRIBUTIONS}) as world:
+        await warm_up(world, mode)
         await run(world, command)
         assert totals(world.intake) == {**EVERYTHING, **HISTOGRAMS, **SAMPLED}, world.own_lines()
         assert [stamps(world.intake, name) for name in STAMPED] == [{stamp}, {stamp}]

@@ -11,7 +11,7 @@ from tests.process.extension import Program
 from tests.process.local_lambda import LocalLambda
 
 from . import installed
-from .beside import AS_DISTRIBUTIONS, QUIET, beside, python_client
+from .beside import AS_DISTRIBUTIONS, QUIET, beside, python_client, warm_up
 from .totals import (
     BY_WRAPPER,
     CLIENT_PREFIX,
@@ -70,6 +70,7 @@ async def test_datadog_sends_every_kind_and_every_total_leaves_with_its_invocati
     stamp = ten_minutes_ago()
     expected = {**EVERYTHING, **HISTOGRAMS, **sampled(mode)}
     async with beside(program, python_client("metrics_datadog"), {**QUIET, **AS_DISTRIBUTIONS}) as world:
+        await warm_up(world, mode)
         await run_datadog(world, mode, stamp)
         assert totals(world.intake) == expected, world.own_lines()
         assert [stamps(world.intake, name) for name in STAMPED] == [{stamp}, {stamp}]

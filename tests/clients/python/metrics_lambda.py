@@ -11,7 +11,7 @@ def handler(event, context):
     lambda_metric("shop.late", 4, timestamp=event["stamp"])
     lambda_metric("shop.late", 6, timestamp=datetime.datetime.fromtimestamp(event["stamp"], datetime.UTC))
     lambda_metric("shop.too_late", 1, timestamp=event["stamp"] - 5 * 3600)
-    for number in range(300):
+    for number in range(200):
         lambda_metric("shop.item", number, tags=[f"item:{number % 100}"])
     if event.get("fails"):
         raise ValueError("on purpose")
