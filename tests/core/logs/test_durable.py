@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.core.logs.support import Path, event, init_start, report, runtime_done, start
-from thimble.core.logs.durable import NOT_TOLD, DurableContext
+from thimble.core.logs.durable import NOT_TOLD, DurableContext, context_of_span
 from thimble.core.logs.options import LineOptions
 
 DURABLE = {"runtimeVersion": "python:3.13.DurableFunction.v6"}
@@ -27,6 +27,25 @@ def lambdas(path: Path) -> list[tuple[str, dict[str, Any]]]:
         )
         for entry in path.entries()
     ]  # fmt: skip
+
+
+def test_a_span_of_the_function_tells_the_execution() -> None:
+    meta = {"request_id": "r", "aws.durable.execution_id": "9f/7", "aws.durable.execution_name": "nightly"}
+    told = context_of_span("aws.lambda", meta)
+    assert told is not None
+    request_id, context = told
+    assert (request_id, context.name, context.execution_id) == ("r", "nightly", "9f/7")
+    assert (context.first_invocation, context.status) == (NOT_TOLD, "")
+    for text, number in (("true", 1), ("false", 0), ("True", 0)):
+        told = context_of_span("aws.lambda", meta | {"aws.durable.first_invocation": text})
+        assert told is not None
+        assert told[1].first_invocation == number
+    told = context_of_span("aws.lambda", meta | {"aws.durable.execution_status": "PENDING"})
+    assert told is not None
+    assert told[1].status == "PENDING"
+    assert context_of_span("aws.lambda.x", meta) is None
+    for name in meta:
+        assert context_of_span("aws.lambda", {key: value for key, value in meta.items() if key != name}) is None
 
 
 def test_nothing_is_held_without_a_buffer() -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 RUNTIME_MARK: Final = "DurableFunction"
 """Part of the runtime version of a durable function."""
 
+SPAN_NAME: Final = "aws.lambda"
+
 UNKNOWN: Final = 0
 DURABLE: Final = 1
 ORDINARY: Final = 2
@@ -66,6 +68,26 @@ class DurableContext:
         if self.status and (is_end or (is_report and not has_end_line)):
             parts.append(b',"durable_function.execution_status":' + json_text(self.status))
         return b"".join(parts)
+
+
+def context_of_span(name: str, meta: dict[str, str]) -> tuple[str, DurableContext] | None:
+    """The request id and the context that a span tells, or None for a span that tells none.
+
+    Args:
+        name: Of the span; only the function's own span tells.
+        meta: Of the span.
+    """
+    if name != SPAN_NAME:
+        return None
+    request_id = meta.get("request_id", "")
+    execution_id = meta.get("aws.durable.execution_id", "")
+    execution_name = meta.get("aws.durable.execution_name", "")
+    if not request_id or not execution_id or not execution_name:
+        return None
+    first = meta.get("aws.durable.first_invocation")
+    first_invocation = NOT_TOLD if first is None else int(first == "true")
+    status = meta.get("aws.durable.execution_status", "")
+    return request_id, DurableContext(execution_name, execution_id, first_invocation, status)
 
 
 class DurableLines:

@@ -66,6 +66,8 @@ class LineSender:
     def __init__(self, entry: EntryFragments, aggregator: LogAggregator) -> None:
         self._entry = entry
         self._aggregator = aggregator
+        self._usual_id = ""
+        self._usual = entry.after_text("")
 
     def send(self, line: Line, request_id: str, more: bytes = b"") -> None:
         """Send one line.
@@ -75,6 +77,12 @@ class LineSender:
             request_id: Its invocation; empty is written as null unless the line names it so.
             more: Further members of the entry's `lambda` object, each with a comma before it.
         """
-        after_text = self._entry.after_text(request_id, line.durable, more, line.own_id is not None)
+        if line.own_id is None and line.durable is None and not more:
+            if request_id != self._usual_id:
+                self._usual_id = request_id
+                self._usual = self._entry.after_text(request_id)
+            after_text = self._usual
+        else:
+            after_text = self._entry.after_text(request_id, line.durable, more, line.own_id is not None)
         after_time = self._entry.after_time(line.status, line.extra_tags)
         self._aggregator.add(HEAD, line.text_json, b"%b%d%b" % (after_text, line.time_ms, after_time))
