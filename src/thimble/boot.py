@@ -29,6 +29,8 @@ TELEMETRY_PORT = 8999
 
 BACKLOG = 512
 ANSWER_BYTES_MAX = 65536
+DATAGRAM_BUFFER_BYTES = 8 * 1024 * 1024
+"""Asked for, since the buffer is the only queue until stage 1 runs; the kernel gives twice its `rmem_max` at most."""
 DESCRIPTORS_MAX = 1024
 """Lambda's own limit of open files per process."""
 SO_REUSEADDR = _socket.SO_REUSEADDR
@@ -70,7 +72,9 @@ def bind(handover, port, address, is_datagram):
     """Bind a port; when that of telemetry is taken, any other does, since the subscription names it."""
     try:
         sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM if is_datagram else _socket.SOCK_STREAM)
-        if not is_datagram:
+        if is_datagram:
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, DATAGRAM_BUFFER_BYTES)
+        else:
             sock.setsockopt(_socket.SOL_SOCKET, SO_REUSEADDR, 1)
         try:
             sock.bind((address, port))
