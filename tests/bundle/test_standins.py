@@ -58,6 +58,18 @@ try:
 except ZstdError as error:
     answers.append(str(error))
 """,
+    "flpc": r"""
+import flpc
+import flpc.flpc as engine
+def refusal(pattern):
+    try:
+        engine.compile(pattern)
+    except ValueError as error:
+        return str(error)
+card = engine.compile(r"\b(?<first>\d{4})\d{8}(\d{4})\b")
+answers = [engine.sub(card, "$first-$2$$", "x 4111222233334444 y"), engine.search(card, "41112222") is None]
+answers += [engine.search(engine.compile("(a+)+$"), "a" * 100000 + "b") is None, refusal("("), refusal("(?=a)")]
+""",
     "typing": """
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, ClassVar, Coroutine, Final, NoReturn, cast
 class Thing:
@@ -153,7 +165,7 @@ def standin_path(tmp_path_factory) -> list[str]:
         for module in modules:
             path, base, _ = relink.standard_source(module)
             files[path.relative_to(base).with_suffix(".pyc")] = bytecode.pyc(path, module)
-    for extension in ("orjson.orjson", "backports.zstd._zstd"):
+    for extension in ("orjson.orjson", "backports.zstd._zstd", "flpc.flpc"):
         path = assemble.extension_path(extension)
         files[Path(*extension.split(".")).parent / path.name] = path.read_bytes()
     path, base, _ = relink.standard_source("importlib.machinery")
