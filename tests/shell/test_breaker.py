@@ -102,7 +102,7 @@ def test_it_knows_how_long_the_last_answer_took() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost_ms", "answer_ms"), [(LOST_MS_TO_COUNT - 1, 0), (LOST_MS_TO_COUNT, LOST_MS_TO_COUNT + 1), (700, 701)]
+    ("lost_ms", "answer_ms"), [(LOST_MS_TO_COUNT - 1, 0), (LOST_MS_TO_COUNT, LOST_MS_TO_COUNT * 5 // 4), (800, 1000)]
 )
 def test_a_request_that_was_given_up_would_have_taken_longer(lost_ms: int, answer_ms: int) -> None:
     breaker = Breaker()
@@ -115,3 +115,11 @@ def test_a_shorter_wait_does_not_make_a_slow_destination_quick() -> None:
     breaker.on_success(800)
     breaker.on_lost_time(200, 0)
     assert breaker.answer_ms == 800
+
+
+def test_requests_that_are_given_up_together_count_once() -> None:
+    breaker = Breaker()
+    for end_ms in (500, 1000, 1500):
+        opened = [breaker.on_lost_time(400, end_ms + late_ms) for late_ms in range(5)]
+        assert opened == [end_ms == 1500, False, False, False, False]
+    assert breaker.state == OPEN

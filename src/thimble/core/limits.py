@@ -53,10 +53,10 @@ SENDERS_MAX: Final = 8
 BACKOFF_MS: Final = 100
 """Pause before the second attempt within a flush, twice that before the third, as far as the deadline allows."""
 
-PROBE_TIMEOUT_MS: Final = 10_000
-"""For the one attempt of a probe: longer than any intake takes that is well, shorter than what a flush may wait."""
+BESIDE_TIMEOUT_MS: Final = 10_000
+"""For an attempt that nobody waits for: longer than any intake takes that is well, shorter than a flush may wait."""
 
-STALE_PROBE_MS: Final = 1_000
+STALE_BESIDE_MS: Final = 1_000
 """At the shutdown, a request that nobody waited for and that is older is ended and sent anew."""
 
 # --- local servers ------------------------------------------------------------------------------------------------

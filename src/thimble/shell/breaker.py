@@ -5,7 +5,8 @@ success closes the breaker, its failure opens it again with twice the pause.
 
 It opens after `FAILURES_TO_OPEN` failures in a row, or at once when a request that got no answer has cost
 `LOST_MS_TO_OPEN` of an invocation: three such requests would cost the customer seconds. A request that was given up
-sooner counts as a failure, unless it had so little time that its end says nothing.
+sooner counts as a failure, unless it had so little time that its end says nothing; requests that were given up together
+count as one.
 
 It also remembers how long the destination takes to answer (`answer_ms`), or has at least taken when a request was given
 up: who has less time than that need not wait for it.
@@ -31,6 +32,7 @@ PROBING: Final = 2
 FAILURES_TO_OPEN: Final = 3
 LOST_MS_TO_OPEN: Final = 1_000
 LOST_MS_TO_COUNT: Final = 100
+LONG_AGO_MS: Final = -(1 << 60)
 PAUSE_MIN_MS: Final = 5_000
 PAUSE_MAX_MS: Final = 300_000
 
@@ -44,6 +46,7 @@ class Breaker:
         self._failures = 0
         self._pause_ms = PAUSE_MIN_MS
         self._probe_at_ms = 0
+        self._lost_until_ms = LONG_AGO_MS
 
     def may_probe(self, now_ms: int) -> bool:
         """Whether the pause is over. Whoever sends the probe calls `begin_probe`."""
@@ -70,9 +73,11 @@ class Breaker:
     def on_lost_time(self, lost_ms: int, now_ms: int) -> bool:
         """A request was given up after `lost_ms` without an answer. Returns as `on_failure`."""
         if lost_ms >= LOST_MS_TO_COUNT:
-            self.answer_ms = max(self.answer_ms, lost_ms + 1)
+            self.answer_ms = max(self.answer_ms, lost_ms * 5 // 4)  # longer, and a wait a little longer would fail too
         if self.state == CLOSED and lost_ms < LOST_MS_TO_OPEN:
-            return lost_ms >= LOST_MS_TO_COUNT and self.on_failure(now_ms)
+            is_further = now_ms - lost_ms >= self._lost_until_ms
+            self._lost_until_ms = now_ms
+            return is_further and lost_ms >= LOST_MS_TO_COUNT and self.on_failure(now_ms)
         return self._open(now_ms)
 
     @property

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from thimble.core.limits import BACKOFF_MS, PROBE_TIMEOUT_MS, SENDERS_MAX, STALE_PROBE_MS
+from thimble.core.limits import BACKOFF_MS, BESIDE_TIMEOUT_MS, SENDERS_MAX, STALE_BESIDE_MS
 from thimble.http.client import Client, OutgoingRequest
 from thimble.reactor.errors import ReactorError
 from thimble.reactor.loop import Loop, Signal, Task
@@ -122,7 +122,7 @@ class Flusher:
         """Send everything that is ready, and return when it is sent or the deadline has come."""
         if is_final:
             self._is_final = True
-            await self._end_besides(STALE_PROBE_MS)  # their answers are not to be expected any more
+            await self._end_besides(STALE_BESIDE_MS)  # their answers are not to be expected any more
         self._start(max(deadline_ns - self._loop.now_ns(), 0) // 1_000_000, is_final)
         if not await self._loop.wait_signal(self._is_idle, deadline_ns):
             await self.interrupt()
@@ -217,7 +217,7 @@ class Flusher:
         """Deliver one after the other, as long as the destination is not given up."""
         try:
             while beside.deliveries and self._breakers[beside.key].state != OPEN:
-                await self._deliver_or_keep(beside.deliveries.pop(0))
+                await self._deliver_or_keep(beside.deliveries.pop(0), True)
         finally:
             for delivery in beside.deliveries:
                 self._retry.put(delivery, False)
@@ -266,16 +266,16 @@ class Flusher:
         while self._queue:
             delivery = self._queue.pop(0)
             if self._is_final or self._breaker(delivery).state == CLOSED:
-                await self._deliver_or_keep(delivery)
+                await self._deliver_or_keep(delivery, False)
             else:
                 self._retry.put(delivery, False)
 
-    async def _deliver_or_keep(self, delivery: Delivery) -> None:
+    async def _deliver_or_keep(self, delivery: Delivery, is_beside: bool) -> None:
         """Deliver; when this task is ended on the way, keep the delivery and tell the breaker what it has cost."""
         is_settled = False
         began_ns = self._loop.now_ns()
         try:
-            await self._deliver(delivery)
+            await self._deliver(delivery, is_beside)
             is_settled = True
         finally:
             if not is_settled:
@@ -303,13 +303,16 @@ class Flusher:
                 self._loop.set_signal(self._is_idle)  # before anything that could fail: an invocation waits for it
                 self._client.close()
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Try until the answer is final, the attempts are used up, or the owner ends the task."""
+    async def _deliver(self, delivery: Delivery, is_beside: bool) -> None:
+        """Try until the answer is final, the attempts are used up, or the owner ends the task.
+
+        Beside a flush there is one attempt, and less time for it: the next flush begins it anew.
+        """
         sink = delivery.sink
         breaker = self._breaker(delivery)
-        is_probe = breaker.state == PROBING and not self._is_final
-        attempts_max = 1 if is_probe else sink.attempts_per_flush
-        timeout_ms = min(self._request_timeout_ms, PROBE_TIMEOUT_MS) if is_probe else self._request_timeout_ms
+        is_probe = is_beside and breaker.state == PROBING
+        attempts_max = 1 if is_beside else sink.attempts_per_flush
+        timeout_ms = min(self._request_timeout_ms, BESIDE_TIMEOUT_MS) if is_beside else self._request_timeout_ms
         attempt = 0
         while True:
             freezes = self._loop.freezes
