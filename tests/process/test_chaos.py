@@ -60,7 +60,7 @@ class Defect(AssertionError):
 
 
 async def sabotaged_run(program: Program, target: str, error: str) -> None:
-    """Three invocations of a function with a tracer, and the shutdown, beside a sabotaged extension.
+    """Two invocations of a function with a tracer, and the shutdown, beside a sabotaged extension.
 
     Raises:
         Defect: Somebody noticed.
@@ -68,7 +68,7 @@ async def sabotaged_run(program: Program, target: str, error: str) -> None:
     broken = Program(program.form, [sys.executable, SABOTEUR, target, error], program.variables)
     async with World(broken) as world:
         await world.start()
-        for number in range(3):
+        for number in range(2):
             await invocation(world, number)
         if world.extension.exit_code is not None:
             raise Defect(f"the extension ended on its own with {world.extension.exit_code}")
