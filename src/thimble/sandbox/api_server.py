@@ -1,4 +1,5 @@
 """The HTTP server behind `AWS_LAMBDA_RUNTIME_API`: routes, recording, injected faults, error documents."""
+
 from __future__ import annotations
 
 import asyncio
@@ -73,8 +74,13 @@ class ApiServer:
             app.router.add_route(method, path, self._serving(route, endpoint))
         app.router.add_route("*", "/{path:.*}", self._serving("unknown", _not_found))
         self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, keepalive_timeout=86_400.0, shutdown_timeout=0.2,
-            max_field_size=HEADER_BYTES_MAX, max_line_size=HEADER_BYTES_MAX,
+            app,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=86_400.0,
+            shutdown_timeout=0.2,
+            max_field_size=HEADER_BYTES_MAX,
+            max_line_size=HEADER_BYTES_MAX,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=128)

@@ -2,6 +2,7 @@
 
 Source: observed REPORT lines; AWS billing announcement of August 2025 (INIT is billed for every package).
 """
+
 from __future__ import annotations
 
 import math

@@ -2,6 +2,7 @@
 
 Version 2 (one tree) and version 1 (one tree per controller) are both served; which one is there is found by trying.
 """
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """Time on the local platform: one monotonic clock for durations, one anchor for wall times and their texts."""
+
 from __future__ import annotations
 
 import time

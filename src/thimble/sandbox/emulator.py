@@ -8,6 +8,7 @@ Example::
         await emu.spindown()
         print(result.payload, result.metrics, emu.exit_codes)
 """
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """One execution environment: it goes through generations, each from INIT to a shutdown or a reset."""
+
 from __future__ import annotations
 
 import asyncio
@@ -163,8 +164,15 @@ class Environment:
         self._has_initialised = True
         self._memory.reset()
         self.generation = Generation(
-            self._number, self._function, self._options, self._faults, self._recorder, self._clock, self._processes,
-            self._log_stream, self.extra_runtime_env,
+            self._number,
+            self._function,
+            self._options,
+            self._faults,
+            self._recorder,
+            self._clock,
+            self._processes,
+            self._log_stream,
+            self.extra_runtime_env,
         )
         self.generation.hub.on_log = self._on_log
         self._start_sampling()
@@ -289,7 +297,10 @@ class Environment:
         generation = self.generation
         self._recorder.exit_codes[process.name] = process.exit_code
         self._recorder.note(
-            "exit", process.name, generation.number if generation else self._number, code=process.exit_code,
+            "exit",
+            process.name,
+            generation.number if generation else self._number,
+            code=process.exit_code,
             killed=process.is_killed,
         )
         if generation is None:

@@ -1,4 +1,5 @@
 """Extensions of one generation: who registered, who waits, what was released to them."""
+
 from __future__ import annotations
 
 import asyncio
@@ -126,9 +127,7 @@ class ExtensionRegistry:
             extension = Extension(name, is_external=False)
             self.by_name[name] = extension
         elif not is_external:
-            raise ApiRefusal(
-                403, "Extension.InvalidExtensionState", "Extension with this name already registered"
-            )
+            raise ApiRefusal(403, "Extension.InvalidExtensionState", "Extension with this name already registered")
         try:
             extension.act("register")
         except InvalidTransition as refusal:
@@ -149,9 +148,7 @@ class ExtensionRegistry:
             ApiRefusal: Absent, not a UUID, or unknown (also one of an earlier generation).
         """
         if not identifier:
-            raise ApiRefusal(
-                403, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header"
-            )
+            raise ApiRefusal(403, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header")
         try:
             key = str(uuid.UUID(identifier))
         except ValueError:

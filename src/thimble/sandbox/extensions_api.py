@@ -1,4 +1,5 @@
 """Extensions API 2020-01-01: register, event/next, init/error, exit/error."""
+
 from __future__ import annotations
 
 import asyncio
@@ -29,9 +30,7 @@ ABANDON_GRACE_S = 0.1
 class ExtensionsApi:
     """Endpoints over the present generation's extension registry."""
 
-    def __init__(
-        self, environment: Environment, recorder: Recorder, faults: Faults, options: PlatformOptions
-    ) -> None:
+    def __init__(self, environment: Environment, recorder: Recorder, faults: Faults, options: PlatformOptions) -> None:
         self._environment = environment
         self._recorder = recorder
         self._faults = faults
@@ -52,7 +51,9 @@ class ExtensionsApi:
         generation.changed()
         function = generation.function
         answer: dict[str, object] = {
-            "functionName": function.name, "functionVersion": function.version, "handler": function.handler
+            "functionName": function.name,
+            "functionVersion": function.version,
+            "handler": function.handler,
         }
         features = request.headers.get("Lambda-Extension-Accept-Feature", "")
         if self._options.has_account_id and "accountId" in [item.strip() for item in features.split(",")]:

@@ -3,6 +3,7 @@
 Every field is off by default, and is read at the moment it matters: change it between two invocations and the next one
 sees it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -15,8 +16,17 @@ CLOSE = -1
 """In place of a status: close the connection without an answer."""
 
 ROUTES = (
-    "register", "next", "init_error", "exit_error", "telemetry",
-    "runtime_next", "response", "error", "runtime_init_error", "restore_next", "restore_error",
+    "register",
+    "next",
+    "init_error",
+    "exit_error",
+    "telemetry",
+    "runtime_next",
+    "response",
+    "error",
+    "runtime_init_error",
+    "restore_next",
+    "restore_error",
 )
 
 

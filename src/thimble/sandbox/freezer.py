@@ -3,6 +3,7 @@
 SIGSTOP and SIGCONT differ from Lambda's own freeze in three ways that a test should know: some blocking calls return
 EINTR, handlers of SIGCONT run, and the monotonic clock goes on.
 """
+
 from __future__ import annotations
 
 import asyncio

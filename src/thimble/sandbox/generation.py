@@ -1,4 +1,5 @@
 """One generation of an execution environment: the processes between two resets, and all that they told the platform."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """INIT: start extensions, then the runtime, and wait until everybody waits."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -66,9 +67,7 @@ async def run_init(
         _start_runtime(generation, runtime_api)
         await generation.until(lambda: _is_runtime_ready(generation), deadline_ns)
         generation.processes.drain_logs()
-        hub.emit(
-            "platform.initRuntimeDone", platform_events.init_runtime_done(function, phase, "success", None)
-        )
+        hub.emit("platform.initRuntimeDone", platform_events.init_runtime_done(function, phase, "success", None))
         is_runtime_reported = True
         generation.registry.is_open = False
         await generation.until(
@@ -83,9 +82,7 @@ async def run_init(
         status = "timeout" if failure.fatal is None else "error"
         error_type = None if failure.fatal is None else failure.fatal.error_type
         if generation.runtime_process is not None and not is_runtime_reported:
-            hub.emit(
-                "platform.initRuntimeDone", platform_events.init_runtime_done(function, phase, status, error_type)
-            )
+            hub.emit("platform.initRuntimeDone", platform_events.init_runtime_done(function, phase, status, error_type))
     end_ns = clock.now_ns()
     hub.close_subscriptions()
     for extension in generation.registry.by_name.values():
@@ -119,7 +116,10 @@ def _start_extensions(generation: Generation, extensions: Sequence[ExtensionSpec
             if index >= EXTENSIONS_MAX:
                 raise LaunchError("TooManyExtensions", f"extension limit ({EXTENSIONS_MAX}) reached")
             generation.processes.start(
-                spec.name, spec.command or [str(spec.path)], extension_variables(runtime_env, spec), spec.cwd,
+                spec.name,
+                spec.command or [str(spec.path)],
+                extension_variables(runtime_env, spec),
+                spec.cwd,
                 _sink(generation, "extension"),
             )
         except LaunchError as error:

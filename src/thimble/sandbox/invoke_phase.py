@@ -2,6 +2,7 @@
 
 The outcome of an invocation is what the events say; a failed one raises so that the environment is reset.
 """
+
 from __future__ import annotations
 
 import random
@@ -83,7 +84,8 @@ async def _dispatch(generation: Generation, invocation: Invocation) -> None:
     for extension in generation.registry.registered():
         extension.ready_ns = None
     order: list[Callable[[], None]] = [
-        lambda: _release_extensions(generation, invocation), lambda: _release_runtime(generation, invocation)
+        lambda: _release_extensions(generation, invocation),
+        lambda: _release_runtime(generation, invocation),
     ]
     wanted = generation.options.release_order
     if wanted == "runtime_first" or (wanted == "random" and random.random() < 0.5):
@@ -119,7 +121,8 @@ def _emit_runtime_done(generation: Generation, invocation: Invocation, status: s
     run_ns = invocation.run_ns or invocation.start_ns
     end_ns = invocation.runtime_done_ns or clock.now_ns()
     metrics: dict[str, object] | None = {
-        "durationMs": span_ms(run_ns, end_ns), "producedBytes": invocation.produced_bytes
+        "durationMs": span_ms(run_ns, end_ns),
+        "producedBytes": invocation.produced_bytes,
     }
     if not faults.has_runtime_done_metrics:
         metrics = None
@@ -132,7 +135,13 @@ def _emit_runtime_done(generation: Generation, invocation: Invocation, status: s
             platform_events.span("runtimeOverhead", clock.text(last_ns), span_ms(last_ns, end_ns)),
         ]
     record = platform_events.runtime_done(
-        generation.function, invocation.request_id, status, error_type, metrics, spans, invocation.trace,
+        generation.function,
+        invocation.request_id,
+        status,
+        error_type,
+        metrics,
+        spans,
+        invocation.trace,
         invocation.tenant_id,
     )
     generation.recorder.note("runtime_done", invocation.request_id, generation.number, at_ns=end_ns, status=status)

@@ -8,6 +8,7 @@ environments side by side, or one on a busy machine, need walls between them.
 Works as root, or through user namespaces where the kernel allows them. Where neither is allowed, `problem` says why,
 and `exclusive_ports` lets one environment run at a time instead.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -246,8 +247,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="+", help="what to run, after --")
     given = parser.parse_args(arguments)
     isolation = Isolation(
-        layer=given.layer, task=given.task, tmp=given.tmp, keep=given.keep,
-        has_own_network=not given.shared_network, has_own_processes=not given.shared_processes,
+        layer=given.layer,
+        task=given.task,
+        tmp=given.tmp,
+        keep=given.keep,
+        has_own_network=not given.shared_network,
+        has_own_processes=not given.shared_processes,
     )
     try:
         return run_isolated(isolation, given.command)

@@ -3,6 +3,7 @@
 Reading is driven by the event loop, and `drain` reads at once what is there already, so that a line printed before an
 API call is captured before the platform acts on that call.
 """
+
 from __future__ import annotations
 
 import asyncio

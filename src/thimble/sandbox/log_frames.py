@@ -5,6 +5,7 @@ Pure: bytes in, records out.
 Source: frame layout of `awslambdaric` and the Node.js runtime: type and length as 32-bit, Unix time in microseconds as
 64-bit, all big-endian, then the message.
 """
+
 from __future__ import annotations
 
 import struct

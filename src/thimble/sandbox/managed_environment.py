@@ -1,4 +1,5 @@
 """An execution environment on Lambda Managed Instances."""
+
 from __future__ import annotations
 
 import asyncio

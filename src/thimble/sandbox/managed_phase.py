@@ -1,4 +1,5 @@
 """INVOKE on Lambda Managed Instances: several at a time, no freeze, no `runtimeDone`, a short report."""
+
 from __future__ import annotations
 
 from thimble.sandbox import platform_events
@@ -68,8 +69,14 @@ def _report(generation: Generation, invocation: Invocation, status: str, error_t
             platform_events.span("responseDuration", clock.text(first_ns), span_ms(first_ns, last_ns)),
         ]
     record = platform_events.report(
-        generation.function, invocation.request_id, status, error_type,
-        {"durationMs": span_ms(run_ns, last_ns or clock.now_ns())}, spans, invocation.trace, invocation.tenant_id,
+        generation.function,
+        invocation.request_id,
+        status,
+        error_type,
+        {"durationMs": span_ms(run_ns, last_ns or clock.now_ns())},
+        spans,
+        invocation.trace,
+        invocation.tenant_id,
     )
     invocation.report = record
     invocation.error = error_type

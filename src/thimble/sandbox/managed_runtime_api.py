@@ -1,4 +1,5 @@
 """Runtime API on Lambda Managed Instances: many workers ask for invocations, and answer in any order."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """Workers of a managed instance: who waits for an invocation, and which invocations run."""
+
 from __future__ import annotations
 
 import asyncio

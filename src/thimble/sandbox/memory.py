@@ -1,4 +1,5 @@
 """The memory meter: peak of the proportional memory of everything in an environment."""
+
 from __future__ import annotations
 
 from thimble.sandbox import proc_tree

@@ -1,4 +1,5 @@
 """Mounts inside a mount namespace of our own: bind a folder somewhere, even where no such folder exists."""
+
 from __future__ import annotations
 
 import ctypes

@@ -2,6 +2,7 @@
 
 Pure: figures in, records out.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -33,8 +34,7 @@ def init_start(function: FunctionSpec, phase: str, instance: str) -> Record:
         "initializationType": function.init_type,
         "phase": phase,
         "runtimeVersion": version,
-        "runtimeVersionArn": function.runtime_version_arn
-        or f"arn:aws:lambda:{function.region}::runtime:{digest}",
+        "runtimeVersionArn": function.runtime_version_arn or f"arn:aws:lambda:{function.region}::runtime:{digest}",
         "functionName": function.name,
         "functionVersion": function.version,
         "instanceId": instance,

@@ -1,4 +1,5 @@
 """Questions to /proc: who descends from whom, in which state, holding how much memory."""
+
 from __future__ import annotations
 
 import os

@@ -3,6 +3,7 @@
 Each process leads its own group. The emulator is a child subreaper, so a daemon that a function leaves behind becomes
 its child; such strays are recognised by the address of the environment's Runtime API in their environment.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -70,9 +71,15 @@ class Process:
 
 
 _SIGNAL_WORDS: dict[int, str] = {
-    signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted",
-    signal.SIGTERM: "terminated", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
-    signal.SIGINT: "interrupt", signal.SIGHUP: "hangup", signal.SIGPIPE: "broken pipe",
+    signal.SIGKILL: "killed",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGABRT: "aborted",
+    signal.SIGTERM: "terminated",
+    signal.SIGBUS: "bus error",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGINT: "interrupt",
+    signal.SIGHUP: "hangup",
+    signal.SIGPIPE: "broken pipe",
     signal.SIGFPE: "floating point exception",
 }
 
@@ -121,8 +128,15 @@ class ProcessTable:
             full_env["_LAMBDA_TELEMETRY_LOG_FD"] = str(frame_write)
         try:
             child = subprocess.Popen(
-                list(command), env=full_env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, process_group=0, pass_fds=inherited, bufsize=0,
+                list(command),
+                env=full_env,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+                pass_fds=inherited,
+                bufsize=0,
                 # Safe here: it only opens and writes, and the emulator's thread pool holds no lock of ours.
                 preexec_fn=_Entrance(self.cgroup_files) if self.cgroup_files else None,  # noqa: PLW1509
             )

@@ -1,4 +1,5 @@
 """Everything that happened on the local platform, and the questions tests ask about it."""
+
 from __future__ import annotations
 
 import asyncio

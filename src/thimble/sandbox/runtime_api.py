@@ -1,4 +1,5 @@
 """Runtime API 2018-06-01: invocation/next, response, error, init/error, and the SnapStart hooks."""
+
 from __future__ import annotations
 
 import asyncio
@@ -136,10 +137,14 @@ class RuntimeApi:
     async def credentials(self, request: web.Request, _call: ApiCall) -> web.StreamResponse:
         if request.headers.get("Authorization") != "local-authorization-token":
             return web.Response(status=403)
-        return web.json_response({
-            "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-            "Token": "local-session-token", "Expiration": "2099-01-01T00:00:00Z",
-        })
+        return web.json_response(
+            {
+                "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+                "SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                "Token": "local-session-token",
+                "Expiration": "2099-01-01T00:00:00Z",
+            }
+        )
 
 
 def accepted() -> web.Response:
@@ -175,5 +180,3 @@ def next_headers(generation: Generation, invocation: Invocation) -> dict[str, st
         "Lambda-Runtime-Aws-Tenant-Id": invocation.tenant_id if generation.function.is_tenant_isolated else None,
     }
     return headers | {name: value for name, value in optional.items() if value}
-
-

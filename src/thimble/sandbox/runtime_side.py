@@ -1,4 +1,5 @@
 """The runtime of one generation: its state machine, the invocation it holds, and the answer it gave."""
+
 from __future__ import annotations
 
 import asyncio

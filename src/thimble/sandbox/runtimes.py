@@ -1,4 +1,5 @@
 """Ready function specs: Python by `awslambdaric`, Node.js by `aws-lambda-ric`, and any `bootstrap` executable."""
+
 from __future__ import annotations
 
 import os

@@ -5,6 +5,7 @@ die eats into the time of extensions. No extension ever gets SIGTERM.
 
 Source: AWS Lambda Developer Guide, "Shutdown phase"; shares as in AWS's runtime interface emulator.
 """
+
 from __future__ import annotations
 
 import asyncio

@@ -2,6 +2,7 @@
 
 Everything here is plain data. Times carry their unit in the name; paths are absolute; texts go on the wire as they are.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -7,6 +7,7 @@ that is not in a table is refused with 403.
 
 Source: AWS runtime interface emulator, observed and read.
 """
+
 from __future__ import annotations
 
 import json
@@ -61,8 +62,14 @@ RUNTIME_TABLE: dict[tuple[str, str], str] = {
 }
 
 RUNTIME_TARGETS = {
-    "next": READY, "init_error": INIT_ERROR, "response": RESPONSE, "error": ERROR_RESPONSE,
-    "restore_next": RESTORE_READY, "restore_error": RESTORE_ERROR, "release": RUNNING, "sent": RESPONSE_SENT,
+    "next": READY,
+    "init_error": INIT_ERROR,
+    "response": RESPONSE,
+    "error": ERROR_RESPONSE,
+    "restore_next": RESTORE_READY,
+    "restore_error": RESTORE_ERROR,
+    "release": RUNNING,
+    "sent": RESPONSE_SENT,
 }
 
 

@@ -3,6 +3,7 @@
 One POST is under way at a time, in order. Timers stand still while the environment is frozen. The retry schedule is our
 own: Lambda documents that it retries, not when.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -88,9 +89,7 @@ class Subscriber:
             self._report_dropped(TOO_SLOW, len(batch), sum(len(data) for _, data in batch))
 
     def _is_full(self) -> bool:
-        return (
-            len(self._queue) >= self.subscription.items_max or self._queued_bytes >= self.subscription.bytes_max
-        )
+        return len(self._queue) >= self.subscription.items_max or self._queued_bytes >= self.subscription.bytes_max
 
     def _take(self) -> list[tuple[Event, bytes]]:
         """Cut one batch off the front: full as soon as a limit is reached, checked after adding."""

@@ -4,6 +4,7 @@ Pure: the request's JSON in, a `Subscription` or the reasons for refusing out.
 
 Source: AWS Telemetry API reference; AWS runtime interface emulator in managed-instance mode.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

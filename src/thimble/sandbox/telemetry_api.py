@@ -1,4 +1,5 @@
 """Telemetry API 2022-07-01: one call, which subscribes."""
+
 from __future__ import annotations
 
 import json

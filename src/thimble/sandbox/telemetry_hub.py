@@ -1,4 +1,5 @@
 """The telemetry of one generation: the event log, and which subscriber gets which event."""
+
 from __future__ import annotations
 
 import asyncio
@@ -137,7 +138,14 @@ class TelemetryHub:
                 connector=connector, trust_env=False, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)
             )
         subscriber = Subscriber(
-            name, subscription, self._generation, self._session, self.gate, self._options, self._faults, self._recorder,
+            name,
+            subscription,
+            self._generation,
+            self._session,
+            self.gate,
+            self._options,
+            self._faults,
+            self._recorder,
             self._report_dropped,
         )
         self.subscribers[name] = subscriber

@@ -1,4 +1,5 @@
 """A clock that stands still while the environment is frozen, and waits that follow it."""
+
 from __future__ import annotations
 
 import asyncio

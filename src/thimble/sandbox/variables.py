@@ -4,6 +4,7 @@ The emulator's own environment is never inherited: a stray `DD_*`, proxy or `PYT
 
 Source: AWS Lambda Developer Guide, "Defined runtime environment variables" and "Lambda extensions".
 """
+
 from __future__ import annotations
 
 import os
@@ -12,15 +13,21 @@ import time
 
 from thimble.sandbox.spec import INIT_SNAP_START, ExtensionSpec, FunctionSpec, PlatformOptions
 
-LIBRARY_PATH = (
-    "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
-)
+LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 
-HIDDEN_FROM_EXTENSIONS = frozenset({
-    "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_XRAY_CONTEXT_MISSING",
-    "AWS_XRAY_DAEMON_ADDRESS", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT", "AWS_LAMBDA_MAX_CONCURRENCY",
-})
+HIDDEN_FROM_EXTENSIONS = frozenset(
+    {
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_XRAY_DAEMON_ADDRESS",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+        "AWS_LAMBDA_MAX_CONCURRENCY",
+    }
+)
 """Besides every name that starts with an underscore."""
 
 

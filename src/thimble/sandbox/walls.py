@@ -63,7 +63,7 @@ def go_inside(
     command = isolation.command([sys.executable, "-m", "thimble.cli", *arguments])
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(command[0], command, {**os.environ, MARK: json.dumps(asdict(place))})  # noqa: S606 (no shell wanted)
+    os.execve(command[0], command, {**os.environ, MARK: json.dumps(asdict(place))})
 
 
 def note(reason: str) -> str:
