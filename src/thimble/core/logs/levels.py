@@ -88,7 +88,7 @@ def level_of_text(text: str) -> int:
     line_end = head.find("\n")
     if line_end >= 0:
         head = head[:line_end]
-    found = _level_in_words(head)
+    found = _level_of_column(head) or _level_in_words(head)
     if found:
         return found
     for start in _TRACE_STARTS:
@@ -109,6 +109,18 @@ def level_of_line(fields: JsonObject | None, text: str, is_alarm: bool) -> int:
     if found:
         return found
     return ERROR if is_alarm else INFO
+
+
+def _level_of_column(head: str) -> int:
+    """The two commonest forms, found without looking at each word: `[INFO] ...`, and Lambda's `time`, `id`, `INFO`."""
+    if head[:1] == "[":
+        end = head.find("]")
+        return _NAMES.get(head[1:end].strip(" ").upper(), UNKNOWN) if end > 0 else UNKNOWN
+    if head[:1].isdigit() and "\t" in head:
+        columns = head.split("\t", 3)
+        if len(columns) == 4 and " " not in columns[0] and " " not in columns[1]:
+            return _NAMES.get(columns[2].upper(), UNKNOWN)
+    return UNKNOWN
 
 
 def _level_in_words(head: str) -> int:

@@ -13,7 +13,7 @@ import orjson
 
 from thimble.core import limits
 from thimble.core.codec import telemetry_events as telemetry
-from thimble.core.codec.rfc3339 import INVALID_TIME_MS, parse_time_ms
+from thimble.core.codec.rfc3339 import INVALID_TIME_MS, TimeReader
 from thimble.core.drops import Drops
 from thimble.core.logs import fragment as fragments
 from thimble.core.logs import inspection, levels, platform_lines
@@ -86,6 +86,7 @@ class LogProcessor:
         # A filter wants to see each line: then the scan hands all of them back.
         self._scans_lines = logs_on and self._options.rules is None and self._min_level == 0
         self._current_id = ""
+        self._time_reader = TimeReader()
         self._platform_lost_records = 0
         self._platform_lost_bytes = 0
         self._set_current_id("")
@@ -180,7 +181,7 @@ class LogProcessor:
             return False
         kind = fields.get("type")
         time = fields.get("time")
-        time_ms = parse_time_ms(time) if isinstance(time, str) else INVALID_TIME_MS
+        time_ms = self._time_reader.read(time) if isinstance(time, str) else INVALID_TIME_MS
         if not isinstance(kind, str) or time_ms == INVALID_TIME_MS or "record" not in fields:
             self._drops.add(DATA_TYPE, DROP_MALFORMED, 1)
         elif kind == "function" or kind == "extension":
