@@ -201,9 +201,9 @@ def test_configured_buffer_is_used_and_otherwise_more_than_the_default() -> None
 @pytest.mark.parametrize(
     ("elapsed_ns", "used", "capacity", "expected_ns"),
     [
-        (1_000_000, 0, 425_984, 1_625_000),  # nothing came: what a burst of 256 KB per ms needs to fill it
+        (1_000_000, 0, 425_984, 812_500),  # nothing came: what a burst of 512 KB per ms needs to fill it
         (1_000_000, 0, 8 << 20, 4_000_000),  # the longest
-        (1_000_000, 53_248, 425_984, 1_000_000),  # an eighth came in a millisecond
+        (1_000_000, 1 << 20, 8 << 20, 1_000_000),  # an eighth came in a millisecond
         (1_000_000, 106_496, 425_984, 500_000),  # twice as much
         (100_000, 425_984, 425_984, 0),  # it is full: no pause at all
         (0, 1000, 425_984, 0),
@@ -218,4 +218,4 @@ def test_pause_is_what_an_eighth_of_the_buffer_lasts(
 
 def test_pauses_and_bounds_fit_together() -> None:
     assert dogstatsd_udp.PAUSE_NS_MIN < dogstatsd_udp.BLOCKING_PAUSE_NS_MAX < dogstatsd_udp.MILLISECOND_NS
-    assert dogstatsd_udp.PAUSE_NS_MAX < dogstatsd_udp.QUIET_NS
+    assert dogstatsd_udp.longest_pause(212_992) < dogstatsd_udp.longest_pause(1 << 30) == dogstatsd_udp.PAUSE_NS_MAX

@@ -38,15 +38,15 @@ DATAGRAMS_AT_FLUSH_MAX: Final = 65536
 """A flush reads what was sent before it, but does not chase a sender that never pauses."""
 
 BUSY_DATAGRAMS: Final = 4
-WAKE_UPS_APART_NS: Final = 1_000_000
-"""So many datagrams at one look, or so short a time between two wake-ups, and we look by the clock instead."""
-
-QUIET_NS: Final = 10_000_000
-"""Nothing for so long, and epoll wakes us again."""
+"""Found at one look: so many, and we look again after a pause instead of waiting for epoll."""
 
 FILL_SHARE: Final = 8
-BURST_BYTES_PER_MS: Final = 256 << 10
-"""What a function in a loop fills; a pause is never longer than the whole buffer lasts then."""
+BURST_BYTES_PER_MS: Final = 512 << 10
+"""What a function in a loop fills; a pause is never longer than the whole buffer lasts then.
+
+Packed datagrams fill 460 KB per millisecond. With the usual buffer of 416 KB and pauses up to 1.6 ms, 24 % of a
+one-line burst and 60 % of a packed one were lost on a busy machine, with short ones about 5 and 10 %.
+"""
 
 PAUSE_NS_MIN: Final = 50_000
 PAUSE_NS_MAX: Final = 4_000_000
@@ -96,19 +96,21 @@ class DogStatsd:
     async def serve(self) -> None:
         """Empty the socket whenever something is in it, until cancelled."""
         fd = self._sock.fileno()
-        woken_ns = 0
+        longest_ns = longest_pause(self._fill()[1])
+        looked_ns = 0
         try:
             self._loop.watch(fd)
             while True:
                 await self._loop.wait_fd(fd, READ)
                 count = self._receive(DATAGRAMS_PER_TURN)
                 now_ns = monotonic_ns()
-                if count >= BUSY_DATAGRAMS or now_ns - woken_ns < WAKE_UPS_APART_NS:
+                # Two wake-ups within half a pause: one look after the pause finds more than both.
+                if count >= BUSY_DATAGRAMS or now_ns - looked_ns < longest_ns // 2:
                     # Not registered meanwhile: each datagram would be an event.
                     self._loop.forget(fd)
-                    await self._read_by_clock(now_ns)
+                    await self._read_by_clock(now_ns, longest_ns // FILL_SHARE)
                     self._loop.watch(fd)
-                woken_ns = now_ns
+                looked_ns = monotonic_ns()
         finally:
             self.is_open = False
             self._loop.forget(fd)
@@ -127,29 +129,26 @@ class DogStatsd:
         for text in details:
             self._debug(text)
 
-    async def _read_by_clock(self, looked_ns: int) -> None:
-        """Read again and again, until nothing has come for a while.
+    async def _read_by_clock(self, looked_ns: int, pause_ns: int) -> None:
+        """Pause and read again and again, until there is nothing: epoll then sees the next burst begin.
 
         Args:
             looked_ns: When the socket was last emptied.
+            pause_ns: The first pause.
         """
-        active_ns = looked_ns
-        while True:
-            used, capacity = self._fill()
-            count = self._receive(DATAGRAMS_PER_TURN)
-            now_ns = monotonic_ns()
-            if count:
-                active_ns = now_ns
-            elif now_ns - active_ns > QUIET_NS:
-                return
-            pause_ns = pause_between(now_ns - looked_ns, used, capacity)
-            looked_ns = now_ns
+        count = 1
+        while count:
             if pause_ns >= MILLISECOND_NS:
                 await self._loop.sleep_ms(pause_ns // MILLISECOND_NS)
             else:
                 if pause_ns > 0:
                     sleep(min(pause_ns, BLOCKING_PAUSE_NS_MAX) / 1e9)
                 await self._loop.pause()
+            used, capacity = self._fill()
+            count = self._receive(DATAGRAMS_PER_TURN)
+            now_ns = monotonic_ns()
+            pause_ns = pause_between(now_ns - looked_ns, used, capacity)
+            looked_ns = now_ns
 
     def _receive(self, datagrams_max: int) -> int:
         try:
@@ -175,6 +174,11 @@ def _number(memory: bytes, index: int) -> int:
     return int.from_bytes(memory[4 * index : 4 * index + 4], "little")
 
 
+def longest_pause(capacity_bytes: int) -> int:
+    """The longest time, in nanoseconds, to leave a socket alone whose receive buffer has this size."""
+    return min(capacity_bytes * MILLISECOND_NS // BURST_BYTES_PER_MS, PAUSE_NS_MAX)
+
+
 def pause_between(elapsed_ns: int, used_bytes: int, capacity_bytes: int) -> int:
     """How long to leave a socket alone.
 
@@ -187,7 +191,7 @@ def pause_between(elapsed_ns: int, used_bytes: int, capacity_bytes: int) -> int:
         Nanoseconds until an eighth of the buffer is used at the same rate, or all of it at the rate of a burst, if that
         is earlier: 0, or between the limits.
     """
-    pause_ns = min(capacity_bytes * MILLISECOND_NS // BURST_BYTES_PER_MS, PAUSE_NS_MAX)
+    pause_ns = longest_pause(capacity_bytes)
     if used_bytes > 0:
         pause_ns = min(elapsed_ns * (capacity_bytes // FILL_SHARE) // used_bytes, pause_ns)
     return pause_ns if pause_ns >= PAUSE_NS_MIN else 0
