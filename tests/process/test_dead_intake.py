@@ -114,7 +114,7 @@ async def test_an_intake_slower_than_the_budget_gets_everything_beside_the_invoc
         waits = [await world.invocation(f"line {n}", function_ms=APART_MS) for n in range(count)]
         assert max(waits) < budget_ms + latency_ms - 50
         assert sorted(waits)[count // 2] < SETTLED_MEAN_MS
-        assert len(lines_of(world)) > count / 2, "lines arrive while the function lives"
+        assert len(lines_of(world)) > count / 4, "lines arrive while the function lives"
         assert await world.shutdown() == 0
         # The first request was ended at the budget, when the intake had it already: that one may come twice.
         assert sorted(set(lines_of(world)), key=lambda text: int(text[5:])) == [f"line {n}" for n in range(count)]

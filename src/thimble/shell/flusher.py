@@ -8,9 +8,9 @@ A background flush may be frozen half-way, with `/next` pending. An attempt that
 nothing about the peer and is repeated without being counted.
 
 Every destination has a circuit breaker. While it is open nothing goes there and nothing is waited for; when it may be
-probed, one delivery goes out beside the flush, which nobody waits for either. The same way, one after the other, go the
-deliveries to a destination that is known to take longer for an answer than the flush may wait: ending each request
-half-way would send it again and again. The final flush asks no breaker, and waits for those beside it too.
+probed, one delivery goes out beside the flush, which nobody waits for either. The same way go the deliveries to a
+destination that is known to take longer for an answer than the flush may wait: ending each request half-way would send
+it again and again. The final flush asks no breaker, and waits for those beside it too.
 
 While the API key is being resolved for the first time nothing is taken from the sinks: a flush is held for the key, and
 an interrupted one has lost nothing. When a secret source fails, what needs the key waits in the retry queue.
@@ -168,13 +168,18 @@ class Flusher:
                 self._queue.append(delivery)
             elif breaker.state == CLOSED and has_key and not self._is_beside(key):
                 slow.setdefault(key, []).append(delivery)
-            elif has_key and breaker.may_probe(self._now_ms()) and len(self._besides) < SENDERS_MAX:
+            elif has_key and breaker.may_probe(self._now_ms()) and self._room_beside():
                 breaker.begin_probe()
                 self._send_beside(key, [delivery])
             else:
                 self._retry.put(delivery, False)
         for key, deliveries in slow.items():
-            self._send_beside(key, deliveries)
+            lanes = min(len(deliveries), self._room_beside())
+            for lane in range(lanes):
+                self._send_beside(key, deliveries[lane::lanes])
+            if not lanes:
+                for delivery in deliveries:
+                    self._retry.put(delivery, False)
 
     def _may_take(self, key: str) -> bool:
         """Whether a sink's data can go to its destination now; else it stays where it is small."""
@@ -204,6 +209,10 @@ class Flusher:
         if breaker is None:
             breaker = self._breakers[key] = Breaker()
         return breaker
+
+    def _room_beside(self) -> int:
+        """How many more tasks may go beside: half of all senders, so that the flush itself always gets on."""
+        return max(min(SENDERS_MAX // 2, SENDERS_MAX - self._active) - len(self._besides), 0)
 
     def _is_beside(self, key: str) -> bool:
         return key in [beside.key for beside in self._besides]
