@@ -1,4 +1,5 @@
 """What the platform's tests share: programs, a client for its APIs, and a reader of what the probe extension saw."""
+
 from __future__ import annotations
 
 import asyncio
@@ -22,8 +23,14 @@ EXTENSION_BASE = "/2020-01-01/extension"
 RUNTIME_BASE = "/2018-06-01/runtime"
 
 COLD = [
-    "platform.initStart", "platform.telemetrySubscription", "platform.initRuntimeDone", "platform.extension",
-    "platform.initReport", "platform.start", "platform.runtimeDone", "platform.report",
+    "platform.initStart",
+    "platform.telemetrySubscription",
+    "platform.initRuntimeDone",
+    "platform.extension",
+    "platform.initReport",
+    "platform.start",
+    "platform.runtimeDone",
+    "platform.report",
 ]
 """Platform events of a cold start and its invocation, in order."""
 
@@ -124,7 +131,10 @@ class Client:
     async def report_error(self, identifier: str, kind: str, error_type: str = "Extension.Odd") -> int:
         """Post `init` or `exit` error; returns the status."""
         status, _, _ = await self.call(
-            "POST", f"{EXTENSION_BASE}/{kind}/error", b"{}", Lambda_Extension_Identifier=identifier,
+            "POST",
+            f"{EXTENSION_BASE}/{kind}/error",
+            b"{}",
+            Lambda_Extension_Identifier=identifier,
             Lambda_Extension_Function_Error_Type=error_type,
         )
         return status

@@ -1,4 +1,5 @@
 """Refusals of the APIs, word by word, over real connections."""
+
 from __future__ import annotations
 
 import asyncio
@@ -37,7 +38,9 @@ async def refused_registrations(emulator: Emulator) -> None:
             "POST", path, {"events": [], "configurationKeys": ["A"]}, Lambda_Extension_Name="datadog-agent"
         )
         assert (status, *error_of(body)) == (
-            403, "InvalidRequestFormat", "configurationKeys are deprecated; use environment variables instead"
+            403,
+            "InvalidRequestFormat",
+            "configurationKeys are deprecated; use environment variables instead",
         )
 
         status, _, body = await client.call("POST", path, {"events": ["FOO"]}, Lambda_Extension_Name="datadog-agent")
@@ -45,13 +48,16 @@ async def refused_registrations(emulator: Emulator) -> None:
 
         status, _, body = await client.call("POST", path, {"events": ["SHUTDOWN"]}, Lambda_Extension_Name="other")
         assert (status, *error_of(body)) == (
-            403, "Extension.InvalidEventType", "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension"
+            403,
+            "Extension.InvalidEventType",
+            "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension",
         )
 
         await client.register()
         status, _, body = await client.call("POST", path, {"events": ["INVOKE"]}, Lambda_Extension_Name="datadog-agent")
         assert (status, *error_of(body)) == (
-            403, "Extension.InvalidExtensionState",
+            403,
+            "Extension.InvalidExtensionState",
             f"State transition from Registered to Registered failed for extension datadog-agent. {REFUSED}",
         )
 
@@ -77,11 +83,15 @@ def test_identifiers_are_checked_by_every_call() -> None:
                 for method, path, unknown_text in calls:
                     status, _, data = await client.call(method, path)
                     assert (status, *error_of(data)) == (
-                        403, "Extension.MissingExtensionIdentifier", "Missing Lambda-Extension-Identifier header"
+                        403,
+                        "Extension.MissingExtensionIdentifier",
+                        "Missing Lambda-Extension-Identifier header",
                     )
                     status, _, data = await client.call(method, path, Lambda_Extension_Identifier="xyz")
                     assert (status, *error_of(data)) == (
-                        403, "Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier"
+                        403,
+                        "Extension.InvalidExtensionIdentifier",
+                        "Invalid Lambda-Extension-Identifier",
                     )
                     status, _, data = await client.call(method, path, Lambda_Extension_Identifier=UNKNOWN)
                     assert (status, *error_of(data)) == (403, "Extension.UnknownExtensionIdentifier", unknown_text)
@@ -98,10 +108,14 @@ def test_error_reports_need_a_type_and_are_accepted_once_registered() -> None:
                     "POST", f"{EXTENSION_BASE}/init/error", Lambda_Extension_Identifier=identifier
                 )
                 assert (status, *error_of(data)) == (
-                    403, "Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found"
+                    403,
+                    "Extension.MissingHeader",
+                    "Lambda-Extension-Function-Error-Type not found",
                 )
                 status, _, data = await client.call(
-                    "POST", f"{EXTENSION_BASE}/init/error", Lambda_Extension_Identifier=identifier,
+                    "POST",
+                    f"{EXTENSION_BASE}/init/error",
+                    Lambda_Extension_Identifier=identifier,
                     Lambda_Extension_Function_Error_Type="Extension.NoApiKey",
                 )
                 assert (status, data) == (202, b'{"status":"OK"}\n')
@@ -118,7 +132,8 @@ def test_a_second_next_beside_a_pending_one_is_refused() -> None:
                 await emulator.recorder.until(lambda: emulator.recorder.calls("next"))
                 status, _, data = await client.next_event(identifier)
                 assert (status, *error_of(data)) == (
-                    403, "Extension.InvalidExtensionState",
+                    403,
+                    "Extension.InvalidExtensionState",
                     f"State transition from Ready to Ready failed for extension {identifier}. {REFUSED}",
                 )
                 assert not first.done()
@@ -223,7 +238,8 @@ def test_a_response_may_have_six_mebibytes_and_a_hundred_bytes(size: int, expect
                     assert result.runtime_done["metrics"]["producedBytes"] == size  # type: ignore[index]
                 else:
                     assert error_of(data) == (
-                        "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes)."
+                        "RequestEntityTooLarge",
+                        "Exceeded maximum allowed payload size (6291556 bytes).",
                     )
                     assert json.loads(result.payload)["errorType"] == "Function.ResponseSizeTooLarge"
                     assert result.runtime_done is not None

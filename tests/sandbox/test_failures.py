@@ -1,4 +1,5 @@
 """Crashes, timeouts and failed INITs, with a real runtime client and a real extension process."""
+
 from __future__ import annotations
 
 import asyncio
@@ -168,7 +169,8 @@ def test_a_slow_init_is_killed_and_repeated_inside_the_invocation(tmp_path: Path
             assert result.cold
             reports = records(emulator.events, "platform.initReport")
             assert [(record["phase"], record["status"]) for record in reports] == [
-                ("init", "timeout"), ("invoke", "success")
+                ("init", "timeout"),
+                ("invoke", "success"),
             ]
             assert 1200 <= reports[0]["metrics"]["durationMs"] < 1800
             done = records(emulator.events, "platform.initRuntimeDone")

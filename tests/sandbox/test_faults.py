@@ -1,4 +1,5 @@
 """Faults of the APIs that a test can switch on."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,4 +1,5 @@
 """Durations, bills and clock texts: the published tables."""
+
 from __future__ import annotations
 
 import pytest

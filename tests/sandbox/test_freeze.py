@@ -1,4 +1,5 @@
 """Between invocations nothing runs: processes, timers, deliveries."""
+
 from __future__ import annotations
 
 import json

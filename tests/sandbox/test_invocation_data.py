@@ -1,4 +1,5 @@
 """What travels with an invocation, to the runtime and to extensions."""
+
 from __future__ import annotations
 
 import json
@@ -23,27 +24,37 @@ def test_identity_trace_and_deadline_reach_both_sides(tmp_path: Path) -> None:
         spec = function(name="orders-api", account_id="210987654321", region="eu-west-1", timeout_s=7)
         async with Emulator(spec, probe.spec) as emulator:
             result = await emulator.invoke(
-                event(context=True), trace=TRACE, request_id=REQUEST_ID, client_context='{"custom":{"a":"b"}}',
+                event(context=True),
+                trace=TRACE,
+                request_id=REQUEST_ID,
+                client_context='{"custom":{"a":"b"}}',
                 cognito_identity='{"cognitoIdentityId":"id","cognitoIdentityPoolId":"pool"}',
             )
             told = probe.events()[0]
             start = next(moment for moment in emulator.timeline if moment.kind == "invoke_start")
             assert told == {
-                "eventType": "INVOKE", "deadlineMs": told["deadlineMs"], "requestId": REQUEST_ID,
+                "eventType": "INVOKE",
+                "deadlineMs": told["deadlineMs"],
+                "requestId": REQUEST_ID,
                 "invokedFunctionArn": "arn:aws:lambda:eu-west-1:210987654321:function:orders-api",
                 "tracing": {"type": "X-Amzn-Trace-Id", "value": TRACE},
             }
             assert 6900 <= told["deadlineMs"] - start.wall_ms <= 7000
             seen = json.loads(result.payload)["context"]
             assert seen == {
-                "trace": TRACE, "custom": {"a": "b"}, "identity": "id", "arn": told["invokedFunctionArn"],
+                "trace": TRACE,
+                "custom": {"a": "b"},
+                "identity": "id",
+                "arn": told["invokedFunctionArn"],
             }
             assert 6500 < json.loads(result.payload)["deadline_ms"] <= 7000
             tracing = records(emulator.events, "platform.start")[0]["tracing"]
             assert (tracing["value"], len(tracing["spanId"])) == (TRACE, 16)
             registered = probe.entries("registered")[0]["value"]["body"]
             assert registered == {
-                "functionName": "orders-api", "functionVersion": "$LATEST", "handler": "app.handler",
+                "functionName": "orders-api",
+                "functionVersion": "$LATEST",
+                "handler": "app.handler",
                 "accountId": "210987654321",
             }
 

@@ -1,4 +1,5 @@
 """Walls around a command: network, mounts, processes."""
+
 from __future__ import annotations
 
 import os
@@ -46,9 +47,7 @@ def test_folders_appear_where_lambda_has_them_and_the_machine_stays_as_it_is(tmp
         (tmp_path / name).mkdir()
         (tmp_path / name / f"mark-{name}").touch()
     before = sorted(os.listdir("/var"))
-    walls = Isolation(
-        layer=tmp_path / "layer", task=tmp_path / "task", tmp=tmp_path / "tmp", keep=[tmp_path / "kept"]
-    )
+    walls = Isolation(layer=tmp_path / "layer", task=tmp_path / "task", tmp=tmp_path / "tmp", keep=[tmp_path / "kept"])
     result = run_inside(
         walls,
         "import os\n"
@@ -60,7 +59,10 @@ def test_folders_appear_where_lambda_has_them_and_the_machine_stays_as_it_is(tmp
         "    except OSError as error: print(error.strerror)\n",
     )
     assert result.stdout.splitlines() == [
-        "['mark-layer'] ['mark-task'] ['mark-kept']", "True", "Read-only file system", "Read-only file system"
+        "['mark-layer'] ['mark-task'] ['mark-kept']",
+        "True",
+        "Read-only file system",
+        "Read-only file system",
     ], result.stderr
     assert (tmp_path / "tmp" / "written").exists()
     assert sorted(os.listdir("/var")) == before

@@ -1,4 +1,5 @@
 """Lines and frames from bytes, cut anywhere."""
+
 from __future__ import annotations
 
 import pytest

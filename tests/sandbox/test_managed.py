@@ -1,4 +1,5 @@
 """Lambda Managed Instances: several invocations at a time, no freeze, short reports."""
+
 from __future__ import annotations
 
 import asyncio
@@ -76,7 +77,8 @@ def test_a_timeout_answers_the_caller_and_the_late_answer_is_refused() -> None:
             await emulator.recorder.until(lambda: emulator.recorder.moments("init_end"))
             result = await emulator.invoke()
             assert json.loads(result.payload) == {
-                "errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 0.20 seconds"
+                "errorType": "Sandbox.Timedout",
+                "errorMessage": "Task timed out after 0.20 seconds",
             }
             assert result.report is not None
             assert (result.report["status"], result.report["errorType"]) == ("timeout", "Sandbox.Timedout")

@@ -1,4 +1,5 @@
 """Life of an environment with a real runtime client and a real extension process, scenario by scenario."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """The shutdown's timeline and budgets."""
+
 from __future__ import annotations
 
 import asyncio
@@ -200,8 +201,11 @@ def test_an_eleventh_extension_cannot_be_launched(tmp_path: Path) -> None:
         async with Emulator(function(), specs) as emulator:
             result = await emulator.invoke()
             assert json.loads(result.payload)["errorType"] == "Extension.LaunchError"
-            record = next(e["record"] for e in emulator.events if e["type"] == "platform.extension"
-                          and e["record"]["state"] == "LaunchError")  # type: ignore[index]
+            record = next(
+                e["record"]
+                for e in emulator.events
+                if e["type"] == "platform.extension" and e["record"]["state"] == "LaunchError"
+            )  # type: ignore[index]
             assert record["errorType"] == "TooManyExtensions"  # type: ignore[index]
 
     run(body())

@@ -1,4 +1,5 @@
 """SnapStart: INIT ends in `restore/next`, the first invocation resumes it."""
+
 from __future__ import annotations
 
 import json
@@ -18,8 +19,12 @@ def test_the_runtime_is_resumed_before_its_first_invocation(tmp_path: Path) -> N
             assert platform(emulator.events) == COLD[:5]
             first = await emulator.invoke(event(env=True))
             assert platform(emulator.events)[5:] == [
-                "platform.restoreStart", "platform.restoreRuntimeDone", "platform.restoreReport",
-                "platform.start", "platform.runtimeDone", "platform.report",
+                "platform.restoreStart",
+                "platform.restoreRuntimeDone",
+                "platform.restoreReport",
+                "platform.start",
+                "platform.runtimeDone",
+                "platform.report",
             ]
             assert "initDurationMs" not in first.metrics
             restore_ms = records(emulator.events, "platform.restoreReport")[0]["metrics"]["durationMs"]

@@ -1,4 +1,5 @@
 """Every cell of the two state tables, and the single slot for a waiting `next`."""
+
 from __future__ import annotations
 
 import asyncio
@@ -43,14 +44,31 @@ def test_every_cell_of_the_extension_table(state: str, action: str, target: str)
 
 
 RUNTIME_ALLOWED = {
-    ("Started", "next"), ("Started", "init_error"), ("Started", "restore_next"), ("RestoreReady", "release"),
-    ("Restoring", "next"), ("Restoring", "restore_error"), ("Ready", "release"), ("Running", "next"),
-    ("Running", "response"), ("Running", "error"), ("InvocationResponse", "sent"),
-    ("InvocationErrorResponse", "sent"), ("RuntimeResponseSentState", "next"),
+    ("Started", "next"),
+    ("Started", "init_error"),
+    ("Started", "restore_next"),
+    ("RestoreReady", "release"),
+    ("Restoring", "next"),
+    ("Restoring", "restore_error"),
+    ("Ready", "release"),
+    ("Running", "next"),
+    ("Running", "response"),
+    ("Running", "error"),
+    ("InvocationResponse", "sent"),
+    ("InvocationErrorResponse", "sent"),
+    ("RuntimeResponseSentState", "next"),
 }
 RUNTIME_STATES = (
-    "Started", "Ready", "Running", "InvocationResponse", "InvocationErrorResponse", "RuntimeResponseSentState",
-    "InitError", "RestoreReady", "Restoring", "RuntimeRestoreErrorState",
+    "Started",
+    "Ready",
+    "Running",
+    "InvocationResponse",
+    "InvocationErrorResponse",
+    "RuntimeResponseSentState",
+    "InitError",
+    "RestoreReady",
+    "Restoring",
+    "RuntimeRestoreErrorState",
 )
 
 

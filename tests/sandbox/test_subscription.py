@@ -1,4 +1,5 @@
 """What the Telemetry API accepts, and the digest of a body."""
+
 from __future__ import annotations
 
 from typing import Any

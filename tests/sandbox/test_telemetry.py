@@ -1,4 +1,5 @@
 """Batches, deliveries, retries and losses, against a listener that behaves as told."""
+
 from __future__ import annotations
 
 import asyncio
@@ -79,8 +80,10 @@ class Hub:
 
     async def subscribe(self, port: int, types: tuple[str, ...] = ("platform", "function"), **changes: Any) -> None:
         request = {
-            "schemaVersion": "2022-12-13", "destination": {"protocol": "HTTP", "URI": f"http://sandbox:{port}/t"},
-            "types": list(types), "buffering": {"maxItems": 1000, "maxBytes": 262_144, "timeoutMs": 25},
+            "schemaVersion": "2022-12-13",
+            "destination": {"protocol": "HTTP", "URI": f"http://sandbox:{port}/t"},
+            "types": list(types),
+            "buffering": {"maxItems": 1000, "maxBytes": 262_144, "timeoutMs": 25},
         }
         await self.hub.subscribe("probe", parse_subscription(request | changes))
 
@@ -130,6 +133,7 @@ def test_a_batch_leaves_when_a_limit_is_reached_or_time_is_up() -> None:
 def test_one_post_is_under_way_at_a_time_in_order() -> None:
     async def body() -> None:
         async with Listener() as listener, Hub() as hub:
+
             async def slow(_: int) -> int:
                 await asyncio.sleep(0.03)
                 return 200
@@ -148,6 +152,7 @@ def test_one_post_is_under_way_at_a_time_in_order() -> None:
 def test_a_refused_batch_is_tried_again_with_the_same_body() -> None:
     async def body() -> None:
         async with Listener() as listener, Hub() as hub:
+
             async def refuse_three(number: int) -> int:
                 return 500 if number <= 3 else 200
 
@@ -170,6 +175,7 @@ def test_a_batch_is_given_up_after_its_last_attempt_and_reported(monkeypatch: py
 
     async def body() -> None:
         async with Listener() as listener, Hub() as hub:
+
             async def refuse_ten(number: int) -> int:
                 return 503 if number <= delivery.ATTEMPTS_MAX else 200
 
@@ -215,6 +221,7 @@ def test_a_listener_that_is_not_there_yet_is_tried_again() -> None:
 def test_a_post_without_an_answer_counts_as_failed() -> None:
     async def body() -> None:
         async with Listener() as listener, Hub(PlatformOptions(telemetry_post_timeout_s=0.1)) as hub:
+
             async def hang_once(number: int) -> int:
                 await asyncio.sleep(5 if number == 1 else 0)
                 return 200
@@ -280,7 +287,8 @@ def test_text_that_is_hard_to_encode_arrives_whole() -> None:
             hub.hub.emit_log("function", '{"lone":"\\ud800"}', None)
             await listener.wait_for(1)
             assert [event["record"] for event in listener.events()] == [
-                'quote " slash \\ \u2028 \U0001f9f5 \x07', {"lone": "\ud800"}
+                'quote " slash \\ \u2028 \U0001f9f5 \x07',
+                {"lone": "\ud800"},
             ]
 
     run(body())
@@ -314,8 +322,10 @@ def test_tcp_subscribers_get_lines() -> None:
 def test_faults_of_delivery_do_what_they_say() -> None:
     async def body() -> None:
         faults = Faults(
-            is_telemetry_duplicated=True, telemetry_filter=lambda event: event["record"] != "secret",
-            telemetry_rewrite=lambda data: data + b" ", clock_text="microseconds",
+            is_telemetry_duplicated=True,
+            telemetry_filter=lambda event: event["record"] != "secret",
+            telemetry_rewrite=lambda data: data + b" ",
+            clock_text="microseconds",
         )
         async with Listener() as listener, Hub(PlatformOptions(has_sequence_id=True), faults) as hub:
             await hub.subscribe(listener.port, ("function",))
@@ -382,7 +392,9 @@ def test_subscribing_after_init_is_refused(tmp_path: Path) -> None:
                     "PUT", "/2022-07-01/telemetry", b"{}", Lambda_Extension_Identifier=identifier
                 )
                 assert (status, *error_of(data)) == (
-                    403, "Telemetry.SubscriptionClosed", "Telemetry API subscription is closed"
+                    403,
+                    "Telemetry.SubscriptionClosed",
+                    "Telemetry API subscription is closed",
                 )
 
     run(body())

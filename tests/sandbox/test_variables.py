@@ -1,4 +1,5 @@
 """Who sees which environment variable."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """Handlers of the function that the platform tests run."""
+
 import logging
 import os
 import signal
@@ -33,13 +34,26 @@ def handler(event, context):
     if event.get("answer_bytes"):
         return "x" * (event["answer_bytes"] - 2)
     if event.get("daemon"):
-        subprocess.Popen([sys.executable, "-c", event["daemon"]], start_new_session=True,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return {"event": event, "request_id": context.aws_request_id, "deadline_ms": context.get_remaining_time_in_millis(),
-            "env": dict(os.environ) if event.get("env") else None, "pid": os.getpid(),
-            "context": describe(context) if event.get("context") else None}
+        subprocess.Popen(
+            [sys.executable, "-c", event["daemon"]],
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    return {
+        "event": event,
+        "request_id": context.aws_request_id,
+        "deadline_ms": context.get_remaining_time_in_millis(),
+        "env": dict(os.environ) if event.get("env") else None,
+        "pid": os.getpid(),
+        "context": describe(context) if event.get("context") else None,
+    }
 
 
 def describe(context):
-    return {"trace": os.environ.get("_X_AMZN_TRACE_ID"), "custom": context.client_context.custom,
-            "identity": context.identity.cognito_identity_id, "arn": context.invoked_function_arn}
+    return {
+        "trace": os.environ.get("_X_AMZN_TRACE_ID"),
+        "custom": context.client_context.custom,
+        "identity": context.identity.cognito_identity_id,
+        "arn": context.invoked_function_arn,
+    }

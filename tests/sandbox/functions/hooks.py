@@ -1,4 +1,5 @@
 """A function whose hook after a SnapStart restore fails."""
+
 from snapshot_restore_py import register_after_restore
 
 

@@ -1,4 +1,5 @@
 """A function whose import takes too long the first time only."""
+
 import os
 import time
 
