@@ -9,10 +9,10 @@ import pytest
 from backports import zstd
 
 from tests.core.logs.support import Path, event, start
-from thimble.app import logs_destinations
 from thimble.config.environment import load_settings
 from thimble.shell.compress import zstd_compressor
 from thimble.shell.log import Log
+from thimble.shell.parts import logs_destinations
 from thimble.sinks.logs import LogsSink
 
 WORKER = {
