@@ -203,7 +203,7 @@ def test_configured_buffer_is_used_and_otherwise_more_than_the_default() -> None
     [
         (1_000_000, 0, 425_984, 812_500),  # nothing came: what a burst of 512 KB per ms needs to fill it
         (1_000_000, 0, 8 << 20, 4_000_000),  # the longest
-        (1_000_000, 1 << 20, 8 << 20, 1_000_000),  # an eighth came in a millisecond
+        (1_000_000, 1 << 20, 8 << 20, 250_000),  # four times what may gather came in a millisecond
         (1_000_000, 106_496, 425_984, 500_000),  # twice as much
         (100_000, 425_984, 425_984, 0),  # it is full: no pause at all
         (0, 1000, 425_984, 0),

@@ -41,6 +41,9 @@ BUSY_DATAGRAMS: Final = 4
 """Found at one look: so many, and we look again after a pause instead of waiting for epoll."""
 
 FILL_SHARE: Final = 8
+FILL_BYTES_MAX: Final = 256 << 10
+"""What may gather during a pause, by the rate seen last. Reading takes as long as sending: a backlog is kept short."""
+
 BURST_BYTES_PER_MS: Final = 512 << 10
 """What a function in a loop fills; a pause is never longer than the whole buffer lasts then.
 
@@ -189,10 +192,10 @@ def pause_between(elapsed_ns: int, used_bytes: int, capacity_bytes: int) -> int:
         capacity_bytes: Size of the receive buffer.
 
     Returns:
-        Nanoseconds until an eighth of the buffer is used at the same rate, or all of it at the rate of a burst, if that
-        is earlier: 0, or between the limits.
+        Nanoseconds until an eighth of the buffer (at most `FILL_BYTES_MAX`) is used at the same rate, or all of it at
+        the rate of a burst, if that is earlier: 0, or between the limits.
     """
     pause_ns = longest_pause(capacity_bytes)
     if used_bytes > 0:
-        pause_ns = min(elapsed_ns * (capacity_bytes // FILL_SHARE) // used_bytes, pause_ns)
+        pause_ns = min(elapsed_ns * min(capacity_bytes // FILL_SHARE, FILL_BYTES_MAX) // used_bytes, pause_ns)
     return pause_ns if pause_ns >= PAUSE_NS_MIN else 0
