@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
     "pure": ["--form", "pure", "--ignore", "tests/bundle"],
     "compiled": ["--form", "compiled", "--ignore", "tests/bundle"],
-    "bundle": ["--form", "pure", "--extension", "dist/layer/extensions/datadog-agent", "tests/bundle", "tests/process"],
+    "bundle": [
+        *("--form", "pure", "--extension", "dist/layer/extensions/datadog-agent"),
+        *("tests/bundle", "tests/process", "tests/clients"),
+    ],
 }
 PLACES = {"pure": "src", "compiled": "out/compiled", "bundle": "src"}
 OUTCOMES = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "error")

@@ -31,6 +31,7 @@ from thimble.core.logs.processor import LogProcessor
 from thimble.core.tags import static_tags, tag_text
 from thimble.http.client import Client
 from thimble.http.server import Handler, HttpServer
+from thimble.kernels.log_batch import release_memory
 from thimble.reactor.errors import TlsFailed
 from thimble.reactor.loop import Loop, Task
 from thimble.reactor.tls import TlsContext
@@ -174,6 +175,7 @@ class App:
             settings.flush_timeout_s * 1000,
             self.drops,
             log,
+            release_memory,
         )
         init_tags = InitTags(aws.is_snap_start, monotonic_ms())
         self.metrics = SandboxMetrics(

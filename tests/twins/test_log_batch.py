@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import random
 import re
 from collections.abc import Callable
@@ -107,3 +109,21 @@ def test_position_outside_of_the_body_is_refused(import_twin: ImportTwin) -> Non
     for position in (-1, 3):
         with pytest.raises(ValueError, match="position"):
             batch.scan(b"[]", position)
+
+
+@pytest.mark.compiled_only
+def test_released_memory_goes_back_to_the_system(import_twin: ImportTwin) -> None:
+    """A small block above much free memory keeps it in the process until it is released."""
+    kernel = import_twin("compiled", "kernels.log_batch")
+
+    def resident_kb() -> int:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+    blocks = [bytes(60_000) for _ in range(1_000)]
+    pinned = bytes(60_000)
+    del blocks
+    gc.collect()
+    before_kb = resident_kb()
+    kernel.release_memory()
+    assert before_kb - resident_kb() > 40_000
+    assert len(pinned) == 60_000

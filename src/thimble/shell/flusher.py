@@ -32,13 +32,15 @@ from thimble.shell.retry import RetryQueue
 from thimble.sinks.sink import REFUSED, RETRY, Delivery, Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from thimble.core.drops import Drops
 
 
 ENDLESS_MS: Final = 1 << 40
+RELEASE_AFTER_BYTES: Final = 8 * 1024 * 1024
+"""Uncompressed bytes in one flush that have left holes in the heap worth a millisecond."""
 TOO_LARGE: Final = "Fewer or smaller lines per invocation, or less in one metric or span, would fit."
 
 
@@ -64,6 +66,7 @@ class Flusher:
         sinks: In order of importance: when time is short, the first ones are sent.
         api_key: The current key, and whether one may still come.
         request_timeout_ms: For one attempt.
+        release_memory: Gives free memory back to the system; called after a flush of much data.
     """
 
     def __init__(
@@ -75,8 +78,11 @@ class Flusher:
         request_timeout_ms: int,
         drops: Drops,
         log: Log,
+        release_memory: Callable[[], None],
     ) -> None:
         self._loop = loop
+        self._release_memory = release_memory
+        self._sent_bytes = 0
         self._client = client
         self._sinks = sinks
         self._api_key = api_key
@@ -311,6 +317,9 @@ class Flusher:
             if self._active == 0:
                 self._loop.set_signal(self._is_idle)  # before anything that could fail: an invocation waits for it
                 self._client.close()
+                if self._sent_bytes >= RELEASE_AFTER_BYTES:
+                    self._release_memory()
+                self._sent_bytes = 0
 
     async def _deliver(self, delivery: Delivery, is_beside: bool) -> None:
         """Try until the answer is final, the attempts are used up, or the owner ends the task.
@@ -344,6 +353,7 @@ class Flusher:
                 if breaker.state != CLOSED:
                     self._log.info(f"{sink.kind.upper()} | {delivery.target.host} answers again.")
                 breaker.on_success(0 if has_frozen else (self._loop.now_ns() - began_ns) // 1_000_000)
+                self._sent_bytes += delivery.payload.raw_bytes
                 if verdict == REFUSED:
                     self._refused(delivery, response.status)
                 return
