@@ -96,7 +96,7 @@ async def test_histograms_and_sets_of_datadog_are_refused_and_told_once(program:
             for name in ("shop.latency", "shop.work", "shop.visitors")
         }
         # A visitor's name is no number, which is looked at before the type.
-        assert levels == {"shop.latency": ["DEBUG"], "shop.work": ["DEBUG"], "shop.visitors": ["WARN"]}
+        assert levels == {"shop.latency": ["WARN"], "shop.work": ["WARN"], "shop.visitors": ["WARN"]}
 
 
 async def test_what_datadog_tells_about_itself_agrees_with_what_it_sent(program: Program) -> None:

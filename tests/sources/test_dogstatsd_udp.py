@@ -159,13 +159,13 @@ def test_refused_line_is_told_once_per_name_and_reason_and_always_counted() -> N
     async def main(loop: Loop) -> None:
         port = Port(loop)
         for _ in range(3):
-            port.function.send(b"a:x|c\na:x|c\nb:y|c\na:1|q\nt:1|ms\nfine:1|c")
+            port.function.send(b"a:x|c\na:x|c\nb:y|c\na:1|q\ndatadog.t:1|ms\nfine:1|c")
             port.source.drain()
         assert port.warnings == [
             "METRICS | Refused 3 lines: the value is no finite number: a, b",
             "METRICS | Refused 1 line: the type is unknown: a",
         ]
-        assert port.details[1:] == ["METRICS | Refused 1 line: histograms, timers and sets are not supported: t"]
+        assert [detail.rpartition(": ")[2] for detail in port.details[1:]] == ["datadog.t"]
         assert port.metrics.drops.report() == ["9 metrics (value)", "3 metrics (unknown_type)"]
         port.close()
 

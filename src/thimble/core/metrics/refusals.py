@@ -2,6 +2,9 @@
 
 A broken line in a function comes again with every invocation, and each of our own lines costs the customer: so one line
 per reason and flush at most, and only while it has a name to tell that was not told before.
+
+Histograms, timers and sets of the function's own are told as warnings: whoever sends them waits for them. Tracers and
+clients send histograms about themselves all the time, which nobody waits for: those are details, and no loss.
 """
 
 from __future__ import annotations
@@ -19,10 +22,13 @@ NAMES_MAX: Final = 64
 
 NAME_CHARACTERS_MAX: Final = 100
 
+INTERNAL_PREFIXES: Final = ("datadog.", "runtime.", "jvm.")
+"""Names under which libraries of Datadog tell about themselves and their runtime."""
+
 _TEXTS: Final = (
     "not of the form name:value|type",
     "the value is no finite number",
-    "histograms, timers and sets are not supported",
+    "histograms, timers and sets are not supported (THIMBLE_DOGSTATSD_HISTOGRAMS=distribution takes the first two)",
     "the type is unknown",
     "more than 100 tags",
     "the timestamp is no number of seconds",
@@ -53,22 +59,31 @@ class Refusals:
         warnings: list[str] = []
         details: list[str] = []
         names: list[list[str]] = [[] for _ in REASON_NAMES]
+        internal: list[str] = []
+        has_own = False
         for reason, line in refusals:
             name = name_of(line)
+            is_internal = reason == UNSUPPORTED_TYPE and name.startswith(INTERNAL_PREFIXES)
+            has_own = has_own or (reason == UNSUPPORTED_TYPE and not is_internal)
             told = self._told[reason]
             if name not in told and len(told) < NAMES_MAX:
                 told.add(name)
-                names[reason].append(name)
+                (internal if is_internal else names[reason]).append(name)
         for reason, count in enumerate(refused):
             if not count:
                 continue
-            if reason != UNSUPPORTED_TYPE:
+            if reason != UNSUPPORTED_TYPE or has_own:
                 self._drops.add(KIND, REASON_NAMES[reason], count)
             if names[reason]:
-                noun = "line" if count == 1 else "lines"
-                text = f"METRICS | Refused {count} {noun}: {_TEXTS[reason]}: {', '.join(names[reason])}"
-                (details if reason == UNSUPPORTED_TYPE else warnings).append(text)
+                warnings.append(_sentence(reason, count, names[reason]))
+        if internal:
+            details.append(_sentence(UNSUPPORTED_TYPE, refused[UNSUPPORTED_TYPE], internal))
         return warnings, details
+
+
+def _sentence(reason: int, count: int, names: list[str]) -> str:
+    noun = "line" if count == 1 else "lines"
+    return f"METRICS | Refused {count} {noun}: {_TEXTS[reason]}: {', '.join(names)}"
 
 
 def name_of(line: bytes) -> str:
