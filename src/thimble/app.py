@@ -209,6 +209,7 @@ class App:
             bool(handover.is_subscribed),
             settings.flush_timeout_s * 1000,
             settings.max_billed_ms_per_invocation,
+            self.processor.on_deadline,
         )
         self.servers: list[HttpServer] = []
 

@@ -47,6 +47,14 @@ async def test_lines_below_the_level_come_with_the_invocation_that_failed(progra
         assert not any(text.startswith(("START", "END")) for text in found)
 
 
+async def test_kept_lines_leave_before_the_deadline_of_an_invocation_that_does_not_end(program: Program) -> None:
+    variables = {"THIMBLE_LOGS_KEEP": "errors", "DD_SERVERLESS_FLUSH_STRATEGY": "end"}
+    async with local_lambda(program, variables, timeout_s=2.0) as world:
+        await world.invoke(lines=["[DEBUG] before it hung"], sleep_s=5.0)
+        entries = {str(entry["message"]["message"]).rstrip("\n"): entry["ddtags"] for entry in world.intake.logs()}
+        assert entries["[DEBUG] before it hung"].endswith(",kept_for:unfinished")
+
+
 async def test_logs_go_to_a_worker_as_bare_json(program: Program) -> None:
     async with Intake() as worker:
         variables = {

@@ -63,6 +63,7 @@ class InvocationLoop:
         is_subscribed: Whether telemetry will come.
         flush_timeout_ms: The most that a flush may take.
         billed_ms_max: The most that a flush may add to an invocation after the runtime is done.
+        on_deadline: Told the request id when the function's deadline is near and the invocation still runs.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class InvocationLoop:
         is_subscribed: bool,
         flush_timeout_ms: int,
         billed_ms_max: int,
+        on_deadline: Callable[[str], None],
     ) -> None:
         self._loop = loop
+        self._on_deadline = on_deadline
         self._api = api
         self._control = control
         self._flusher = flusher
@@ -239,7 +242,10 @@ class InvocationLoop:
         watcher = self._loop.spawn(self._shorten_after_end_call(), "end call")
         done = await self._loop.wait_signal(self._runtime_done, deadline_ns)
         self._loop.cancel(watcher)
-        if not done and not self._saw_telemetry:
+        if done:
+            return
+        self._on_deadline(self._request_id)
+        if not self._saw_telemetry:
             self.is_telemetry_alive = False
             self._log.warn("TELEMETRY API | No telemetry during a whole invocation; not waiting for it any more.")
 

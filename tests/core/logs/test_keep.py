@@ -163,6 +163,14 @@ def test_an_invocation_that_has_not_ended_at_shutdown_is_a_bad_one() -> None:
     assert function_lines(path) == [(LOW, "r2", "T,kept_for:unfinished")]
 
 
+def test_an_invocation_near_its_deadline_is_a_bad_one_and_stays_so() -> None:
+    path = keeping("errors")
+    path.ingest(begin("r1"), event("function", LOW))
+    path.processor.on_deadline("r1")
+    path.ingest(event("function", LOW))
+    assert function_lines(path) == [(LOW, "r1", "T,kept_for:unfinished")] * 2
+
+
 def test_a_line_that_names_another_request_is_kept_for_the_one_that_wrote_it() -> None:
     path = keeping("errors")
     record = {"level": "DEBUG", "requestId": "upstream", "message": "m", "ddtags": "team:pay"}

@@ -19,7 +19,7 @@ from thimble.core.logs import fragment as fragments
 from thimble.core.logs import inspection, levels, platform_lines
 from thimble.core.logs.aggregator import DATA_TYPE
 from thimble.core.logs.entries import HEAD, TO_STATUS, TO_TIME, EntryFragments, json_text, request_id_json
-from thimble.core.logs.keep import ERROR, OUT_OF_MEMORY, SERVER_ERROR, TRACE
+from thimble.core.logs.keep import ERROR, OUT_OF_MEMORY, SERVER_ERROR, TRACE, UNFINISHED
 from thimble.core.logs.line import Line
 from thimble.core.logs.options import PLATFORM_ALL, PLATFORM_REPORT, LineOptions
 from thimble.core.logs.router import LineRouter
@@ -132,6 +132,10 @@ class LogProcessor:
     def on_kept_trace(self, request_id: str) -> None:
         """The trace of an invocation is kept by its sampling decision."""
         self._router.mark_if_trace(request_id, TRACE)
+
+    def on_deadline(self, request_id: str) -> None:
+        """The function's deadline is near and the invocation still runs: what it said may be all that is ever known."""
+        self._router.mark_bad(request_id, UNFINISHED)
 
     def on_durable_context(self, request_id: str, context: DurableContext) -> None:
         """A span told which durable execution a request belongs to."""
