@@ -47,7 +47,9 @@ def test_folders_appear_where_lambda_has_them_and_the_machine_stays_as_it_is(tmp
         (tmp_path / name).mkdir()
         (tmp_path / name / f"mark-{name}").touch()
     before = sorted(os.listdir("/var"))
-    walls = Isolation(layer=tmp_path / "layer", task=tmp_path / "task", tmp=tmp_path / "tmp", keep=[tmp_path / "kept"])
+    checkout = Path(__file__).resolve().parents[2]  # with its interpreter it may lie below /tmp
+    keep = [tmp_path / "kept", checkout]
+    walls = Isolation(layer=tmp_path / "layer", task=tmp_path / "task", tmp=tmp_path / "tmp", keep=keep)
     result = run_inside(
         walls,
         "import os\n"
