@@ -37,7 +37,10 @@ lacks() {
 }
 
 # Their commands are joined by &&: in a condition the shell does not stop at a failing one.
+# The runtime interface client is compiled; with Node's own headers at hand nothing else has to be fetched for that.
 node_packages() {
+    root=$(dirname "$(dirname "$(command -v node)")")
+    [ ! -e "$root/include/node/node.h" ] || export npm_config_nodedir="$root"
     cd "$1" && npm ci --no-audit --no-fund --loglevel=error
 }
 

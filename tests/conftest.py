@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 COUNTS_VARIABLE = "THIMBLE_TEST_COUNTS"
 """`make test` names a file here; the outcome counts of the run are written to it for the final summary."""
 
-FORMLESS = ("tests/build/", "tests/repository/", "tests/bench/")
-"""Tests of the build, the tree and the harness: they look at files, not at the package of the run."""
+FORMLESS = (
+    *("tests/build/", "tests/repository/", "tests/bench/"),
+    *("tests/sandbox/", "tests/sandbox_intake/", "tests/cli/test_run", "tests/cli/test_console.py"),
+)
+"""Tests that know no form: of the build, the tree and the harness, which look at files, and of the local Lambda and its
+command, which are never compiled. They run in the pure run alone."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
