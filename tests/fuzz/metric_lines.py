@@ -33,7 +33,7 @@ def lines_of(datagram: bytes, is_cut: bool) -> int:
 
 def one_input(datagrams: list[bytes], is_cut: bool, contexts_max: int) -> None:
     """Check one flush; raises when a promise is broken."""
-    metrics = Metrics(contexts_max=contexts_max, base={"env": "lab"})
+    metrics = Metrics(contexts_max=contexts_max, base={"env": "test"})
     for datagram in datagrams:
         metrics.scan(datagram, is_cut=is_cut)
     expected = sum(lines_of(datagram, is_cut) for datagram in datagrams)

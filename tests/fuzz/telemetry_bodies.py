@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 if __name__ == "__main__":
+    atheris: Any = None
     ROOT = Path(__file__).resolve().parent.parent.parent
     sys.path[:0] = [str(ROOT), str(ROOT / "src")]
     if "--atheris" in sys.argv:
@@ -26,6 +27,7 @@ if __name__ == "__main__":
 
 from tests.core.logs.support import Path as LogPath
 from tests.core.logs.support import compiled_rules, rule
+from tests.fuzz import driver
 from thimble.core.logs.durable import DurableContext
 from thimble.core.logs.options import LineOptions
 
@@ -109,29 +111,9 @@ def random_input(random: Random) -> bytes:
 
 
 def run(seconds: float, seed: int) -> int:
-    """Try random inputs for a while; how many. Prints the input that broke a promise."""
-    random = Random(seed)
-    end = time.monotonic() + seconds
-    count = 0
-    while time.monotonic() < end:
-        data = random_input(random)
-        try:
-            one_input(data)
-        except BaseException:
-            print(f"input {count} of seed {seed}: {data!r}", flush=True)
-            raise
-        count += 1
-    return count
-
-
-def main() -> None:
-    if "--atheris" in sys.argv:
-        atheris.Setup([argument for argument in sys.argv if argument != "--atheris"], one_input)
-        atheris.Fuzz()
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    seed = time.time_ns()
-    print(f"{run(seconds, seed)} inputs in {seconds:.0f} s, seed {seed}: no promise broken")
+    """As `driver.run`, of this target."""
+    return driver.run(one_input, random_input, seconds, seed)
 
 
 if __name__ == "__main__":
-    main()
+    driver.main(one_input, random_input, atheris)
