@@ -164,15 +164,16 @@ async def test_every_endpoint_gets_everything_with_its_own_keys(program: Program
             assert accepted(other) == [("x", 1.0), ("x", 1.0), ("y", 2.0), ("y", 2.0)]
 
 
-async def test_bad_lines_cost_one_line_of_log(program: Program) -> None:
+async def test_bad_lines_cost_one_line_of_log_per_reason(program: Program) -> None:
     async with World(program, **QUIET) as world:
         await world.start()
         for _ in range(3):
             await invocation(world, "broken:x|c\nfine:1|c\ntimer:3|ms")
         assert await world.shutdown() == 0
         told = [line for line in world.own_lines() if "METRICS" in line]
-        assert len(told) == 1
+        assert len(told) == 2
         assert "Refused 1 line: the value is no finite number: broken" in told[0]
+        assert "Refused 1 line: histograms, timers and sets are not supported" in told[1]
 
 
 async def test_namespace_and_histograms_follow_their_settings(program: Program) -> None:
