@@ -80,7 +80,7 @@ async def test_twenty_invocations_return_with_the_handler_and_the_end_is_clean(
             delays_ms.append(delay_ms)
         assert statistics.median(delays_ms) < ALLOWED_MS / 2
         assert max(delays_ms[1:]) < ALLOWED_MS * 5, "no more than others on this machine can cause"
-        assert len([delay_ms for delay_ms in delays_ms if delay_ms >= ALLOWED_MS]) <= 2
+        assert max(delays_ms) < ALLOWED_MS
         process.send_signal(signal.SIGTERM)
         assert await process.exit(5.0) == 0
         text = "\n".join(process.out + process.err)
