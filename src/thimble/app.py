@@ -242,7 +242,8 @@ class App:
         )
         saved = self.saved.report()
         if saved:
-            self._log.debug(f"LOGS | Not sent on purpose: {', '.join(saved)}.")
+            made = f"{self.aggregator.entries_made} entries of {self.aggregator.bytes_made} bytes"
+            self._log.info(f"LOGS | Made {made}; not sent on purpose: {', '.join(saved)}.")
 
     def _serve(self, port: int, handler: Handler, name: str) -> None:
         sock: Socket | None = self._handover.sockets.get(port)

@@ -81,6 +81,14 @@ def test_store_drops_its_oldest_payload_and_counts_the_entries() -> None:
     assert drops.report() == ["4 logs (store_full)"]
 
 
+def test_everything_that_was_made_is_counted_before_compression_and_before_what_is_dropped() -> None:
+    logs = LogAggregator(2, 100, 12, lambda body: body[:10], Drops())
+    for size in (30, 40, 50):
+        logs.add(b"", b"x" * size, b"")
+    logs.take()
+    assert (logs.entries_made, logs.bytes_made) == (3, 30 + 40 + 3 + 50 + 2)
+
+
 def test_payload_is_compressed_once_full_and_says_so() -> None:
     drops = Drops()
     compressed: list[int] = []

@@ -179,4 +179,5 @@ def test_dropped_lines_and_bytes_are_counted_by_the_rules_name() -> None:
     rules = compiled_rules(rule("exclude_at_match", "é", name="accents"), saved=saved)
     rules.apply("éa")
     rules.apply("é")
-    assert saved.report() == ["2 lines (accents)", "5 bytes of lines (accents)"]
+    rules.apply('"é"\n')
+    assert saved.report() == ["3 lines (accents)", "13 bytes of lines (accents)"], "as in a payload, escapes included"

@@ -35,6 +35,9 @@ class LogAggregator:
         compress: Makes a zstd frame of a payload; None, or an error it
             raises, leaves a payload as it is.
         drops: Where losses are counted.
+
+    Attributes:
+        entries_made, bytes_made: Of all payloads so far, before compression.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class LogAggregator:
         self._batch = LogBatch(entries_max, payload_bytes_max)
         self._sealed: list[Payload] = []
         self._sealed_bytes = 0
+        self.entries_made = 0
+        self.bytes_made = 0
 
     @property
     def batch(self) -> LogBatch:
@@ -106,6 +111,8 @@ class LogAggregator:
             return
         body = self._batch.take()
         raw_bytes = len(body)
+        self.entries_made += count
+        self.bytes_made += raw_bytes
         encoding = ""
         if self._compress is not None:
             try:

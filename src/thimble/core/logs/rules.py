@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from thimble.core.logs.entries import json_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -83,6 +85,6 @@ class LogRules:
 
 
 def count_saved(saved: Drops, reason: str, text: str) -> None:
-    """Count one line that is not sent on purpose."""
+    """Count one line that is not sent on purpose, in bytes as a payload would have held it: JSON without the quotes."""
     saved.add(SAVED_LINES, reason, 1)
-    saved.add(SAVED_BYTES, reason, len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
+    saved.add(SAVED_BYTES, reason, len(json_text(text)) - 2)
