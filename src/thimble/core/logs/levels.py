@@ -1,7 +1,7 @@
 """The level of a line, found in what loggers of many languages write.
 
 Only for the filter by level: the status of an entry follows the narrower rules of `inspection`. A line without a level
-counts as `info`, as on the platform, unless it is the beginning of a stack trace.
+counts as `info`, as on the platform, unless it is the beginning of what a runtime says about its own failure.
 
 Source: documentation of each logger named below; AWS Lambda Developer Guide, "Log formats".
 """
@@ -47,7 +47,16 @@ _KEYS: Final = (
     "lvl", "severityText", "SeverityText", "severity_text", "status",
 )  # fmt: skip
 
-_TRACE_STARTS: Final = ("Traceback (most recent call last)", "Exception in thread ", "Unhandled exception", "panic: ")
+_FAILURE_STARTS: Final = (
+    "Traceback (most recent call last)",
+    "Fatal Python error: ",
+    "Exception in thread ",  # Java
+    "Unhandled exception",  # .NET
+    "fatal error: ",  # Go; a panic is read as a level
+)
+_RUST_START: Final = "thread '"
+_RUST_PANIC: Final = "' panicked at "
+_PHP_START: Final = "PHP "
 
 _HEAD_CHARACTERS: Final = 200
 _WORDS_MAX: Final = 8
@@ -91,10 +100,12 @@ def level_of_text(text: str) -> int:
     found = _level_of_column(head) or _level_in_words(head)
     if found:
         return found
-    for start in _TRACE_STARTS:
+    for start in _FAILURE_STARTS:
         if head.startswith(start):
             return ERROR
-    return UNKNOWN
+    if head.startswith(_RUST_START) and _RUST_PANIC in head:
+        return ERROR
+    return _level_of_php(head) if head.startswith(_PHP_START) else UNKNOWN
 
 
 def level_of_line(fields: JsonObject | None, text: str, is_alarm: bool) -> int:
@@ -120,6 +131,17 @@ def _level_of_column(head: str) -> int:
         columns = head.split("\t", 3)
         if len(columns) == 4 and " " not in columns[0] and " " not in columns[1]:
             return _NAMES.get(columns[2].upper(), UNKNOWN)
+    return UNKNOWN
+
+
+def _level_of_php(head: str) -> int:
+    """PHP's own messages: `PHP Warning:  ...`, `PHP Fatal error:  ...`."""
+    name, colon, _ = head[len(_PHP_START) :].partition(": ")
+    if colon:
+        for word in name.split(" "):
+            found = _NAMES.get(word.upper(), UNKNOWN)
+            if found:
+                return found
     return UNKNOWN
 
 
@@ -174,6 +196,11 @@ def _level_of_word(word: str, is_first: bool, is_field: bool) -> int:
         if is_first and word[-1:] == ":":
             return found  # `warn: Category[0]`, `npm` and .NET
         return found if bare == upper and not is_common else UNKNOWN
+    if "|" in bare:
+        for column in bare.split("|")[1:-1]:  # time|WARN|logger|message, NLog
+            found = _NAMES.get(column.upper(), UNKNOWN)
+            if found:
+                return found
     if ":" in bare and is_first:
         return _NAMES.get(bare.partition(":")[0], UNKNOWN)  # WARNING:root:message
     if "." in bare and word[-1:] == ":":
