@@ -7,8 +7,12 @@ from typing import Any
 
 from thimble.sandbox.intake import Intake
 
+from . import events, local_http
 from .extension import Program
 from .local_lambda import local_lambda
+from .scripted_lambda import NEXT
+from .test_enhanced_metrics import names, points
+from .world import World
 
 RULES = [
     {"type": "exclude_at_match", "name": "lifecycle", "pattern": "^(START|END|REPORT|INIT_START) "},
@@ -53,6 +57,46 @@ async def test_kept_lines_leave_before_the_deadline_of_an_invocation_that_does_n
         await world.invoke(lines=["[DEBUG] before it hung"], sleep_s=5.0)
         entries = {str(entry["message"]["message"]).rstrip("\n"): entry["ddtags"] for entry in world.intake.logs()}
         assert entries["[DEBUG] before it hung"].endswith(",kept_for:unfinished")
+
+
+WITHOUT_CLOCK = {
+    "invocations", "errors", "timeouts", "out_of_memory", "duration", "billed_duration", "runtime_duration",
+    "post_runtime_duration", "produced_bytes", "max_memory_used", "memorysize", "estimated_cost", "shutdowns",
+}  # fmt: skip
+
+
+async def metrics_of(program: Program, **variables: str) -> tuple[set[str], list[tuple[str, float, list[str]]], int]:
+    """Names of all enhanced metrics of one run, those that do not depend on the clock whole, and the log entries."""
+    async with World(program, DD_SERVERLESS_FLUSH_STRATEGY="end", **variables) as world:
+        await world.start()
+        for status in ("success", "error", "timeout"):
+            request_id = events.new_request_id()
+            asked = len(world.api.of(NEXT))
+            world.api.send(events.invoke(request_id, world.timeout_ms))
+            lines = ["[DEBUG] low", "[ERROR] high", {"level": "INFO", "message": "MemoryError"} if asked == 2 else ""]
+            done = events.runtime_done(request_id, status)
+            await local_http.post_events([events.start(request_id), *map(events.function_line, lines), done])
+            await world.api.wait_for_next(asked + 1)
+            await local_http.post_events([events.report(request_id)])
+        assert await world.shutdown() == 0
+        found = points(world)
+        exact = [(point.name, point.total, sorted(point.tags)) for point in found if point.name in WITHOUT_CLOCK]
+        return names(found), sorted(exact), len(world.intake.logs())
+
+
+async def test_no_setting_of_the_logs_changes_a_metric(program: Program) -> None:
+    all_names, exact, entries = await metrics_of(program)
+    assert {name for name, _, _ in exact} == WITHOUT_CLOCK
+    assert entries == 3 * 3 + 9
+    for variables, left in (
+        ({"THIMBLE_LOGS_PLATFORM": "report"}, 3 + 9),
+        ({"THIMBLE_LOGS_PLATFORM": "off"}, 9),
+        ({"THIMBLE_LOGS_PLATFORM": "off", "THIMBLE_LOGS_MIN_LEVEL": "error"}, 3),
+        ({"THIMBLE_LOGS_PLATFORM": "off", "THIMBLE_LOGS_MIN_LEVEL": "critical", "THIMBLE_LOGS_KEEP": "errors"}, 6),
+    ):
+        found_names, found, count = await metrics_of(program, **variables)
+        assert (found_names, found) == (all_names, exact), variables
+        assert count == left, variables
 
 
 async def test_logs_go_to_a_worker_as_bare_json(program: Program) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,17 @@ from .local_lambda import API_KEY, extension_spec
 CLIENTS = Path(__file__).parent.parent / "clients"
 STATUSES = {"debug": "debug", "info": "info", "warning": "warn", "warn": "warn", "error": "error"}
 CASES = [
-    ("python", "logging", "Text"), ("python", "logging", "JSON"), ("python", "print", "Text"),
-    ("python", "structlog", "Text"), ("python", "structlog", "JSON"), ("python", "structlog_console", "Text"),
-    ("python", "loguru", "Text"), ("python", "loguru_json", "JSON"), ("python", "loguru_json", "Text"),
-    ("python", "powertools", "Text"), ("python", "powertools", "JSON"),
-    ("node", "console", "Text"), ("node", "console", "JSON"), ("node", "pino", "Text"), ("node", "pino", "JSON"),
-    ("node", "winston", "Text"), ("node", "winston", "JSON"),
-]  # fmt: skip
+    (language, logger, log_format)
+    for language, loggers in (
+        ("python", ("logging", "print", "structlog", "structlog_console", "loguru", "loguru_json", "powertools")),
+        ("node", ("console", "pino", "winston")),
+    )
+    for logger in loggers
+    for log_format in ("Text", "JSON")
+]
+"""Each logger in both log formats of Lambda: with the two of `logging` and of `console`, twelve forms of a line."""
+CONSOLES = ("structlog_console", "loguru")
+"""Those that write no JSON whatever the log format."""
 IDS = ["-".join(case) for case in CASES]
 
 
@@ -50,14 +55,24 @@ async def played(program: Program, case: tuple[str, str, str], variables: dict[s
             result = await emulator.invoke(json.dumps({"logger": logger}).encode())
             await emulator.spindown()
             assert result.function_error is None, result.payload
-            records = [event["record"] for event in emulator.events if event["type"] == "function"]
+            events = [event for event in emulator.events if event["type"] == "function"]
         entries = [entry for entry in intake.logs() if "order " in entry["message"]["message"]]
     return (
         json.loads(result.payload),
-        [record for record in records if "order " in str(record)],
+        [event for event in events if "order " in str(event["record"])],
         entries,
         result.request_id,
     )
+
+
+def compact(record: Any) -> str:
+    """A JSON record as it is to arrive: its keys in their order, without white space."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def milliseconds(time: str) -> int:
+    """The time of a telemetry event since 1970; what is finer than a millisecond does not arrive."""
+    return (datetime.fromisoformat(time) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def level_fields(text: str) -> dict[str, Any]:
@@ -72,33 +87,40 @@ def level_fields(text: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 async def test_what_a_logger_writes_arrives_whole(program: Program, case: tuple[str, str, str]) -> None:
-    said, records, entries, request_id = await played(program, case, {})
-    assert len(entries) == len(said) == len(records) == 4
-    for (level, message, fields), record, entry in zip(said, records, entries, strict=True):
+    said, events, entries, request_id = await played(program, case, {})
+    assert len(entries) == len(said) == len(events) == 4
+    for (level, message, fields), event, entry in zip(said, events, entries, strict=True):
+        record = event["record"]
         text = entry["message"]["message"]
-        if isinstance(record, str):
-            assert text == record, "a text arrives to the byte"
-        else:
-            assert json.loads(text) == record
-        assert entry["message"]["lambda"]["request_id"] == request_id
+        assert text == (record if isinstance(record, str) else compact(record)), "nothing of a line is changed"
+        assert isinstance(record, dict) == (case[2] == "JSON" and case[1] not in CONSOLES)
+        status = "info"
         if text.lstrip().startswith("{"):
             found = level_fields(text)
             assert message in (found.get("message"), found.get("msg"), found.get("event"))
             assert {name: found[name] for name in fields} == fields
-            if isinstance(found.get("level"), str):
-                assert entry["message"]["status"] == STATUSES[level]
+            if isinstance(json.loads(text).get("level"), str):
+                status = STATUSES[level]
         else:
             assert message in text
-            assert entry["message"]["status"] == "info"
+        inner = {
+            "message": text,
+            "lambda": {"arn": entry["hostname"], "request_id": request_id},
+            "timestamp": milliseconds(event["time"]),
+            "status": status,
+        }
+        assert entry == {**entry, "message": inner, "ddsource": "lambda"}
+        assert set(entry) == {"message", "hostname", "service", "ddtags", "ddsource"}
+        assert "kept_for" not in entry["ddtags"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 async def test_the_lowest_level_understands_the_logger(program: Program, case: tuple[str, str, str]) -> None:
-    said, records, entries, _ = await played(program, case, {"THIMBLE_LOGS_MIN_LEVEL": "warn"})
-    assert len(records) == 4
+    said, events, entries, _ = await played(program, case, {"THIMBLE_LOGS_MIN_LEVEL": "warn"})
+    records = [event["record"] for event in events]
     assert [entry["message"]["message"] for entry in entries] == [
-        record if isinstance(record, str) else json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        record if isinstance(record, str) else compact(record)
         for record, (level, _, _) in zip(records, said, strict=True)
         if level in ("warning", "warn", "error")
     ]
