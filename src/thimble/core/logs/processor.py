@@ -229,9 +229,9 @@ class LogProcessor:
         if is_alarm:
             victim = request_id or self._current_id
             events.append(telemetry.TelemetryEvent(telemetry.OUT_OF_MEMORY, time_ms, victim))
-            self._router.mark_if_errors(self._current_id or victim, OUT_OF_MEMORY)
+            self._mark_failed(request_id, OUT_OF_MEMORY)
         if is_function and self._options.keep and inspection.tells_failed_invocation(fields, text):
-            self._router.mark_if_errors(self._current_id or request_id or "", ERROR)
+            self._mark_failed(request_id, ERROR)
         status = "info"
         extra_tags: str | None = None
         if fields is not None:
@@ -241,6 +241,12 @@ class LogProcessor:
             extra_tags = inspected.extra_tags
         is_low = self._min_level > 0 and levels.level_of_line(fields, text, is_alarm) < self._min_level
         self._queue(text, time_ms, status, extra_tags, request_id, durable, is_low)
+
+    def _mark_failed(self, named_id: str | None, reason: str) -> None:
+        """A line tells of a failure. Where invocations overlap, only the line itself knows which one it is about."""
+        failed_id = (named_id or "") if self._managed_instance else (self._current_id or named_id or "")
+        if failed_id:
+            self._router.mark_if_errors(failed_id, reason)
 
     def _queue(
         self,
