@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers import forms
 
@@ -28,6 +29,11 @@ FORMLESS = (
 )
 """Tests that know no form: of the build, the tree and the harness, which look at files, and of the local Lambda and its
 command, which are never compiled. They run in the pure run alone."""
+
+
+# A machine that others use too is slow at times, which says nothing about the code.
+settings.register_profile("shared_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared_machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -66,6 +66,9 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
 
+    from thimble.core.lifecycle.end_call import EndCall
+    from thimble.core.traces.facts import TraceFacts
+
 LIFECYCLE_PORT: Final = 8124
 DOGSTATSD_PORT: Final = 8125
 TRACE_AGENT_PORT: Final = 8126
@@ -221,7 +224,8 @@ class App:
             "telemetry",
         )
         self._serve(LIFECYCLE_PORT, LifecycleHandler(self._on_end_call, self._flush_on_call), "lifecycle")
-        self._serve(TRACE_AGENT_PORT, TraceAgentHandler(self.drops), "trace agent")
+        on_traces = self._on_traces if self.processor.wants_traces else None
+        self._serve(TRACE_AGENT_PORT, TraceAgentHandler(self.drops, on_traces), "trace agent")
         datagrams: Socket | None = self._handover.sockets.get(DOGSTATSD_PORT)
         if datagrams is not None:
             self.dogstatsd = DogStatsd(
@@ -250,10 +254,12 @@ class App:
         if sock is not None:
             self.servers.append(HttpServer(self.loop, sock, handler, name, self._on_defect))
 
-    def _on_end_call(self, request_id: str, is_failed: bool) -> None:
-        if is_failed:
-            self.processor.on_failed_end_call(request_id)
-        self.invocations.on_end_call(request_id, is_failed)
+    def _on_end_call(self, call: EndCall) -> None:
+        self.processor.on_end_call(call.request_id or self.invocations.request_id, call)
+        self.invocations.on_end_call(call)
+
+    def _on_traces(self, facts: TraceFacts) -> None:
+        self.processor.on_traces(facts, self.invocations.request_id)
 
     def _drain_datagrams(self) -> None:
         if self.dogstatsd is not None:

@@ -26,8 +26,9 @@ if __name__ == "__main__":
             import thimble.core.logs.processor  # noqa: F401  # instrumented while it is imported
 
 from tests.core.logs.support import Path as LogPath
-from tests.core.logs.support import compiled_rules, rule
+from tests.core.logs.support import compiled_rules, facts, rule
 from tests.fuzz import driver
+from thimble.core.lifecycle.end_call import EndCall
 from thimble.core.logs.durable import DurableContext
 from thimble.core.logs.options import LineOptions
 
@@ -80,8 +81,8 @@ def one_input(data: bytes) -> None:
     cut = len(body) * data[1] // 255
     for part in (body[:cut], body[cut:]):
         path.processor.ingest(part, 0)
-        path.processor.on_durable_context("r1", DurableContext("n", "i", 1, "DONE"))
-    path.processor.on_failed_end_call("")
+        path.processor.on_traces(facts("r2", contexts={"r1": DurableContext("n", "i", 1, "DONE")}), "r1")
+    path.processor.on_end_call("r1", EndCall("", has_error=False, has_server_error=True, is_trace_kept=True))
     path.processor.release_held()
     for payload in path.aggregator.take():
         assert len(payload.body) <= PAYLOAD_BYTES_MAX, "a payload is too large"

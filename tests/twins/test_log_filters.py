@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,12 @@ RULES = (
     ("include_at_match", "."),
     ("exclude_at_match", "(?i)REPORT|warn"),
 )
+DURABLE: bytes = msgpack.packb(
+    [[{"name": "aws.lambda", "meta": {"request_id": "r1", "aws.durable.execution_id": "i",
+       "aws.durable.execution_name": "n", "aws.durable.execution_status": "DONE"},
+       "metrics": {"_sampling_priority_v1": -1}}]]
+)  # fmt: skip
+KEPT: bytes = msgpack.packb([[{"resource": "dd-tracer-serverless-span", "meta": {"request_id": "r2"}}]])
 KEEP = ("errors", "slow:4", "percent:30", "cold", "trace")
 
 
@@ -44,7 +51,7 @@ class Twin:
         self.modules = {
             name: import_twin(form, name)
             for name in ("core.logs.processor", "core.logs.aggregator", "core.logs.options", "core.logs.rules",
-                         "core.logs.durable", "core.drops", "config.model")
+                         "core.lifecycle.end_call", "core.traces.decode", "core.drops", "config.model")
         }  # fmt: skip
 
     def outcome(self, bodies: list[bytes], wishes: dict[str, Any], managed: bool) -> Any:
@@ -64,9 +71,9 @@ class Twin:
         told = []
         for body in bodies:
             told += [(each.kind, each.time_ms, each.request_id) for each in processor.ingest(body, 0)]
-            processor.on_durable_context("r1", of["core.logs.durable"].DurableContext("n", "i", 1, "DONE"))
-        processor.on_kept_trace("r2")
-        processor.on_failed_end_call("")
+            processor.on_traces(of["core.traces.decode"].read_v04(DURABLE), "r1")
+        processor.on_traces(of["core.traces.decode"].read_v04(KEPT), "r1")
+        processor.on_end_call("r1", of["core.lifecycle.end_call"].EndCall("", False, True, False))
         processor.release_held()
         sent = [(payload.body, payload.item_count) for payload in aggregator.take()]
         return told, sent, drops.report(), saved.report(), processor.skipped_events

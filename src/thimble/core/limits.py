@@ -70,6 +70,9 @@ LIFECYCLE_BODY_BYTES_MAX: Final = 6_291_456
 TRACE_BODY_BYTES_MAX: Final = 52_428_800
 """One payload of a tracer; a larger one is answered with 413."""
 
+ROOTLESS_SPANS_MAX: Final = 65_536
+"""Spans of a chunk without a root that are searched for its local root; further ones do not take part."""
+
 # --- time ---------------------------------------------------------------------------------------------------------
 
 DEADLINE_MARGIN_MS: Final = 100

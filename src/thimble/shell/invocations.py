@@ -34,6 +34,8 @@ from thimble.sources.extensions_api import ExtensionsApi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from thimble.core.lifecycle.end_call import EndCall
+
 RUNAWAY_MS: Final = 900_000
 """The longest that Lambda lets a function run: a deadline further away than this is not one."""
 
@@ -120,11 +122,16 @@ class InvocationLoop:
             elif event.kind == REPORT and event.request_id in self._reports_missing:
                 self._reports_missing.remove(event.request_id)
 
-    def on_end_call(self, request_id: str, is_failed: bool) -> None:
-        """The tracer says that the invocation is over; `request_id` is empty where it does not say which."""
-        if is_failed:
-            self._metrics.on_failed_end_call(request_id)
+    def on_end_call(self, call: EndCall) -> None:
+        """The tracer says that the invocation is over."""
+        if call.is_failed:
+            self._metrics.on_failed_end_call(call.request_id)
         self._loop.set_signal(self._end_called)
+
+    @property
+    def request_id(self) -> str:
+        """The invocation that runs, or the last one; empty before the first."""
+        return self._request_id
 
     @property
     def is_report_missing(self) -> bool:

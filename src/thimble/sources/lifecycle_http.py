@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from thimble.core.lifecycle.end_call import REQUEST_ID_HEADER, is_failed_end_call
+from thimble.core.lifecycle.end_call import EndCall, read_end_call
 from thimble.core.limits import LIFECYCLE_BODY_BYTES_MAX
 from thimble.http.messages import Answer, Request
 from thimble.http.server import Handler
@@ -29,12 +29,11 @@ class LifecycleHandler(Handler):
     """Answers the lifecycle calls.
 
     Args:
-        on_end: Called when a tracer says that its invocation is over, with the request id ('' if it names none) and
-            whether it failed.
+        on_end: Called when a tracer says that its invocation is over.
         flush: Sends everything, for the flush call.
     """
 
-    def __init__(self, on_end: Callable[[str, bool], None], flush: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, on_end: Callable[[EndCall], None], flush: Callable[[], Awaitable[None]]) -> None:
         self._on_end = on_end
         self._flush = flush
 
@@ -51,8 +50,7 @@ class LifecycleHandler(Handler):
             answer.headers.append(("allow", method))
             return answer
         if path == "/lambda/end-invocation":
-            head = request.head
-            self._on_end(head.get(REQUEST_ID_HEADER), is_failed_end_call(head.headers, request.body))
+            self._on_end(read_end_call(request.head.headers, request.body))
         elif path == "/lambda/flush":
             await self._flush()
         return Answer(200, b"{}")

@@ -8,9 +8,11 @@ from typing import Any
 from thimble.config.structured import processing_rules
 from thimble.core.drops import Drops
 from thimble.core.logs.aggregator import LogAggregator
+from thimble.core.logs.durable import DurableContext
 from thimble.core.logs.options import LineOptions
 from thimble.core.logs.processor import LogProcessor
 from thimble.core.logs.rules import LogRules
+from thimble.core.traces.facts import TraceFacts
 
 R1 = "11111111-2222-3333-4444-555555555555"
 ARN = "arn:aws:lambda:eu-west-1:210987654321:function:orders-api"
@@ -56,6 +58,15 @@ def compiled_rules(*rules: dict[str, Any], saved: Drops | None = None) -> LogRul
 
 def rule(kind: str, pattern: str, placeholder: str | None = None, name: str = "n") -> dict[str, Any]:
     return {"type": kind, "name": name, "pattern": pattern, "replace_placeholder": placeholder}
+
+
+def facts(*kept: str, contexts: dict[str, DurableContext] | None = None, unnamed: bool = False) -> TraceFacts:
+    """What a payload said: requests whose trace is kept, durable executions, whether another trace is kept."""
+    told = TraceFacts()
+    told.kept_requests = list(kept)
+    told.contexts = contexts or {}
+    told.is_unnamed_kept = unnamed
+    return told
 
 
 class Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.core.logs.support import Path, event, init_start, report, runtime_done, start
+from tests.core.logs.support import Path, event, facts, init_start, report, runtime_done, start
 from thimble.core.logs.durable import NOT_TOLD, DurableContext, context_of_span
 from thimble.core.logs.options import LineOptions
 
@@ -51,7 +51,7 @@ def test_a_span_of_the_function_tells_the_execution() -> None:
 def test_nothing_is_held_without_a_buffer() -> None:
     path = Path()
     path.ingest(init_start(**DURABLE), start("r"), event("function", "a"))
-    path.processor.on_durable_context("r", CONTEXT)
+    path.processor.on_traces(facts(contexts={"r": CONTEXT}), "")
     path.ingest(event("function", "b"))
     assert [sorted(fields) for _, fields in lambdas(path)] == [["request_id"]] * 4
 
@@ -67,7 +67,7 @@ def test_lines_of_a_durable_function_wait_for_their_context_and_carry_it() -> No
     path = durable_path()
     path.ingest(init_start(**DURABLE), start("r"), event("function", "a"), runtime_done(1.0, requestId="r"))
     assert lambdas(path) == []
-    path.processor.on_durable_context("r", CONTEXT)
+    path.processor.on_traces(facts(contexts={"r": CONTEXT}), "")
     both = {"request_id": "r", "execution_id": "9f/7", "execution_name": "nightly"}
     assert lambdas(path) == [
         ("START", {**both, "first_invocation": True}),
@@ -82,15 +82,15 @@ def test_lines_of_a_durable_function_wait_for_their_context_and_carry_it() -> No
 
 def test_what_the_span_did_not_tell_is_left_out() -> None:
     path = durable_path()
-    path.processor.on_durable_context("r", DurableContext("n", "i", NOT_TOLD, ""))
+    path.processor.on_traces(facts(contexts={"r": DurableContext("n", "i", NOT_TOLD, "")}), "")
     path.ingest(init_start(**DURABLE), start("r"))
     assert lambdas(path)[0] == ("START", {"request_id": "r", "execution_id": "i", "execution_name": "n"})
 
 
 def test_only_the_first_context_of_a_request_counts() -> None:
     path = durable_path()
-    path.processor.on_durable_context("r", CONTEXT)
-    path.processor.on_durable_context("r", DurableContext("other", "x"))
+    path.processor.on_traces(facts(contexts={"r": CONTEXT}), "")
+    path.processor.on_traces(facts(contexts={"r": DurableContext("other", "x")}), "")
     path.ingest(init_start(**DURABLE), start("r"))
     assert lambdas(path)[0][1]["execution_name"] == "nightly"
 
@@ -131,7 +131,7 @@ def test_the_end_of_the_sandbox_sends_what_is_held_as_it_is() -> None:
 
 def test_a_managed_instance_tells_the_status_on_its_report() -> None:
     path = durable_path(managed_instance=True)
-    path.processor.on_durable_context("11111111-2222-3333-4444-555555555555", CONTEXT)
+    path.processor.on_traces(facts(contexts={"11111111-2222-3333-4444-555555555555": CONTEXT}), "")
     path.ingest(init_start(**DURABLE), report({"durationMs": 3}))
     assert lambdas(path)[-1][1]["execution_status"] == "SUCCEEDED"
 
@@ -150,7 +150,7 @@ def test_held_lines_have_a_bound_in_bytes_and_none_is_lost() -> None:
 def test_the_oldest_of_too_many_contexts_is_forgotten() -> None:
     path = durable_path()
     for number in range(501):
-        path.processor.on_durable_context(f"r{number}", CONTEXT)
+        path.processor.on_traces(facts(contexts={f"r{number}": CONTEXT}), "")
     path.ingest(init_start(**DURABLE))
     for request_id in ("r0", "r1"):
         path.ingest(event("function", {"requestId": request_id, "message": "m"}))

@@ -7,9 +7,10 @@ from zlib import crc32
 
 import pytest
 
-from tests.core.logs.support import Path, billing, event, init_start
+from tests.core.logs.support import Path, billing, event, facts, init_start
 from thimble.core import limits
 from thimble.core.drops import Drops
+from thimble.core.lifecycle.end_call import EndCall
 from thimble.core.logs.keep import KeepPolicy, KeptLines
 from thimble.core.logs.levels import INFO
 from thimble.core.logs.line import Line
@@ -138,22 +139,97 @@ def test_a_line_after_the_verdict_is_sent_with_it() -> None:
     assert function_lines(path) == [(LOW, "r", "T,kept_for:error")]
 
 
-def test_an_answer_of_500_and_a_kept_trace_are_told_from_outside() -> None:
+ANSWER_500 = EndCall("", has_error=False, has_server_error=True, is_trace_kept=False)
+RAISED = EndCall("", has_error=True, has_server_error=False, is_trace_kept=False)
+KEPT_TRACE = EndCall("", has_error=False, has_server_error=False, is_trace_kept=True)
+GOOD = EndCall("", has_error=False, has_server_error=False, is_trace_kept=False)
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"), [(ANSWER_500, "server_error"), (RAISED, "error"), (KEPT_TRACE, "trace"), (GOOD, "")]
+)
+@pytest.mark.parametrize("is_early", [False, True])
+def test_a_tracers_end_call_may_come_before_or_after_the_telemetry_of_its_invocation(
+    call: EndCall, reason: str, is_early: bool
+) -> None:
     path = keeping("errors", "trace")
+    if is_early:
+        path.processor.on_end_call("r1", call)
     path.ingest(begin("r1"), event("function", LOW))
-    path.processor.on_failed_end_call("")
-    assert function_lines(path) == [(LOW, "r1", "T,kept_for:server_error")]
-    path.ingest(done("r1"), closed("r1"), begin("r2"), event("function", LOW))
-    path.processor.on_kept_trace("r2")
-    assert function_lines(path) == [(LOW, "r2", "T,kept_for:trace")]
+    if not is_early:
+        path.processor.on_end_call("r1", call)
+    path.ingest(event("function", LOW), done("r1"), closed("r1"), begin("r2"), event("function", LOW), done("r2"))
+    assert function_lines(path) == ([(LOW, "r1", f"T,kept_for:{reason}")] * 2 if reason else [])
+
+
+def test_an_end_call_of_no_known_invocation_keeps_nothing() -> None:
+    path = keeping("errors", "trace")
+    path.processor.on_end_call("", ANSWER_500)
+    path.ingest(event("function", LOW), begin("r1"), event("function", LOW), done("r1"), closed("r1"))
+    assert function_lines(path) == []
+
+
+@pytest.mark.parametrize("moment", [0, 1, 2, 3, 4, 5, 6])
+def test_a_kept_trace_keeps_the_lines_of_its_invocation_whenever_it_comes(moment: int) -> None:
+    steps = [
+        [begin("r1"), event("function", LOW)],
+        [event("function", LOW)],
+        [done("r1")],
+        [closed("r1")],
+        [begin("r2"), event("function", LOW)],
+        [done("r2"), closed("r2"), begin("r3"), done("r3")],
+    ]
+    path = keeping("trace")
+    sent = []
+    for number, events in enumerate(steps):
+        if number == moment:
+            path.processor.on_traces(facts("r1"), "r2")
+        path.ingest(*events)
+        sent += function_lines(path)
+    if moment == 6:
+        path.processor.on_traces(facts("r1"), "r3")
+        sent += function_lines(path)
+    # Its payload may be frozen on the way into the next invocation, and no longer.
+    assert sent == ([(LOW, "r1", "T,kept_for:trace")] * 2 if moment < 6 else [])
+
+
+def test_a_kept_trace_that_names_no_invocation_keeps_the_one_that_runs() -> None:
+    path = keeping("trace")
+    path.ingest(begin("r1"), event("function", LOW))
+    path.processor.on_traces(facts("other"), "r1")
+    assert function_lines(path) == []
+    path.processor.on_traces(facts("other", unnamed=True), "")
+    assert function_lines(path) == []
+    path.processor.on_traces(facts("other", unnamed=True), "r1")
+    assert function_lines(path) == [(LOW, "r1", "T,kept_for:trace")]
+
+
+def test_lines_that_no_trace_kept_are_counted_once_the_next_invocation_is_done() -> None:
+    saved = Drops()
+    path = keeping("trace", saved=saved)
+    path.ingest(begin("r1"), event("function", LOW), done("r1"), closed("r1"))
+    assert saved.report() == []
+    path.ingest(begin("r2"), event("function", LOW), done("r2"))
+    assert saved.report() == ["1 lines (good_invocation)", f"{len(LOW)} bytes of lines (good_invocation)"]
+    path.ingest(closed("r2"))
+    path.processor.release_held()
+    assert saved.report() == ["2 lines (good_invocation)", f"{2 * len(LOW)} bytes of lines (good_invocation)"]
+    assert function_lines(path) == []
 
 
 def test_what_was_not_asked_for_is_not_kept_when_told_from_outside() -> None:
     path = keeping("cold")
     path.ingest(begin("r1"), done("r1"), closed("r1"), begin("r2"), event("function", LOW))
-    path.processor.on_failed_end_call("r2")
-    path.processor.on_kept_trace("r2")
+    path.processor.on_end_call("r2", ANSWER_500)
+    path.processor.on_traces(facts("r2"), "r2")
     assert function_lines(path) == []
+
+
+def test_lines_that_name_a_cold_invocation_before_it_begins_are_kept_with_it() -> None:
+    path = keeping("cold")
+    record = {"level": "DEBUG", "message": "early", "requestId": "r1"}
+    path.ingest(init_start(), event("function", record), begin("r1"), event("function", LOW), done("r1"))
+    assert [line[1:] for line in function_lines(path)] == [("r1", "T,kept_for:cold")] * 2
 
 
 def test_an_invocation_that_has_not_ended_at_shutdown_is_a_bad_one() -> None:
@@ -228,9 +304,8 @@ def test_all_rings_together_have_a_bound_and_the_oldest_request_pays() -> None:
 def test_too_many_requests_forget_the_oldest() -> None:
     kept = KeptLines(KeepPolicy(["errors"]), Drops(), 10_000, 50_000, 2)
     for name in ("r1", "r2", "r3"):
-        kept.begin(name)
         kept.hold(held_line(10), name)
-    assert [len(kept.mark(name, "error")) for name in ("r1", "r2", "r3")] == [0, 1, 1]
+    assert [len(kept.mark(name, "error")) for name in ("r3", "r2", "r1")] == [1, 1, 0]
 
 
 def test_held_lines_of_one_invocation_stay_within_their_limit() -> None:

@@ -109,18 +109,11 @@ class LogAggregator:
         count = self._batch.count
         if not count:
             return
-        body = self._batch.take()
-        raw_bytes = len(body)
+        raw = self._batch.take()
         self.entries_made += count
-        self.bytes_made += raw_bytes
-        encoding = ""
-        if self._compress is not None:
-            try:
-                body = self._compress(body)
-                encoding = "zstd"
-            except Exception:  # the compressor is handed in, its errors are not known here; raw bytes are as good
-                encoding = ""
-        self._sealed.append(Payload(body, count, raw_bytes, encoding))
+        self.bytes_made += len(raw)
+        body, encoding = encoded(raw, self._compress)
+        self._sealed.append(Payload(body, count, len(raw), encoding))
         self._sealed_bytes += len(body)
         self._drop_oldest()
 
@@ -142,3 +135,13 @@ class LogAggregator:
             dropped += 1
         if dropped:
             self._sealed = self._sealed[dropped:]
+
+
+def encoded(body: bytes, compress: Callable[[bytes], bytes] | None) -> tuple[bytes, str]:
+    """A payload as an intake gets it, and its `Content-Encoding`: "" when nothing compresses it."""
+    if compress is not None:
+        try:
+            return compress(body), "zstd"
+        except Exception:  # the compressor is handed in, its errors are not known here; raw bytes are as good
+            return body, ""
+    return body, ""

@@ -19,6 +19,7 @@ RUNTIME_MARK: Final = "DurableFunction"
 """Part of the runtime version of a durable function."""
 
 SPAN_NAME: Final = "aws.lambda"
+"""Name of the span that a client library makes of an invocation."""
 
 UNKNOWN: Final = 0
 DURABLE: Final = 1
@@ -79,10 +80,10 @@ def context_of_span(name: str, meta: dict[str, str]) -> tuple[str, DurableContex
     """
     if name != SPAN_NAME:
         return None
-    request_id = meta.get("request_id", "")
-    execution_id = meta.get("aws.durable.execution_id", "")
-    execution_name = meta.get("aws.durable.execution_name", "")
-    if not request_id or not execution_id or not execution_name:
+    request_id = meta.get("request_id")
+    execution_id = meta.get("aws.durable.execution_id")
+    execution_name = meta.get("aws.durable.execution_name")
+    if request_id is None or execution_id is None or execution_name is None:
         return None
     first = meta.get("aws.durable.first_invocation")
     first_invocation = NOT_TOLD if first is None else int(first == "true")

@@ -77,7 +77,13 @@ class KeepPolicy:
 
 
 class KeptRequest:
-    """The ring of one request. `reason` is empty while nothing bad is known, `is_done` once the runtime is."""
+    """The ring of one request.
+
+    Attributes:
+        reason: Empty while nothing bad is known.
+        is_done: The runtime is done with the invocation.
+        is_reported: The platform's last word is in.
+    """
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
@@ -85,6 +91,7 @@ class KeptRequest:
         self.held_bytes = 0
         self.reason = ""
         self.is_done = False
+        self.is_reported = False
 
 
 class KeptLines:
@@ -115,15 +122,13 @@ class KeptLines:
         """Bytes in all rings."""
         return self._held_bytes
 
-    def begin(self, request_id: str) -> None:
-        """An invocation begins."""
+    def begin(self, request_id: str) -> str:
+        """An invocation begins; answer the reason to keep all of it that is known from the start, or nothing."""
         is_cold = not self._has_begun
         self._has_begun = True
-        request = self._request(request_id)
         if is_cold and self.policy.cold:
-            request.reason = COLD
-        elif self.policy.is_chosen(request_id):
-            request.reason = PERCENT
+            return COLD
+        return PERCENT if self.policy.is_chosen(request_id) else ""
 
     def hold(self, line: Line, request_id: str) -> str:
         """Hold one line, or answer the reason why it is to be sent."""
@@ -147,25 +152,39 @@ class KeptLines:
         return ""
 
     def mark(self, request_id: str, reason: str) -> list[Line]:
-        """The invocation is bad: the lines held for it, in order. Later ones are not held."""
-        request = self._requests.get(request_id)
-        if request is None or request.reason:
+        """The invocation is bad: the lines held for it, in order. Later ones are not held.
+
+        A tracer's word may come before the first line: telemetry waits at the platform, a call does not.
+        """
+        request = self._request(request_id)
+        if request.reason:
             return []
         request.reason = reason
         return self._emptied(request)
 
     def done(self, request_id: str) -> None:
         """The runtime is done with the invocation; its report may still call it bad."""
+        if self.policy.trace:
+            for earlier in [name for name, request in self._requests.items() if request.is_reported]:
+                self._end(earlier)
         request = self._requests.get(request_id)
         if request is not None:
             request.is_done = True
 
-    def end(self, request_id: str) -> None:
-        """Nothing more is to be learnt about the invocation: what is still held was not worth sending."""
-        request = self._requests.pop(request_id, None)
-        if request is not None:
-            for line in self._emptied(request):
-                self._count(line, GOOD_INVOCATION)
+    def report(self, request_id: str) -> None:
+        """The platform's last word is in: what is still held was not worth sending.
+
+        Unless traces decide. A tracer that sends beside the answer has its payload frozen on the way: it comes, like
+        the report, in the next invocation. So the lines wait for the end of that.
+        """
+        request = self._requests.get(request_id)
+        if request is None:
+            return
+        if self.policy.trace and not request.reason:
+            request.is_done = True
+            request.is_reported = True
+        else:
+            self._end(request_id)
 
     def open_requests(self) -> list[str]:
         """Requests whose end is not known, oldest first."""
@@ -174,14 +193,18 @@ class KeptLines:
     def end_all(self) -> None:
         """Give up everything."""
         for request_id in list(self._requests):
-            self.end(request_id)
+            self._end(request_id)
+
+    def _end(self, request_id: str) -> None:
+        for line in self._emptied(self._requests.pop(request_id)):
+            self._count(line, GOOD_INVOCATION)
 
     def _request(self, request_id: str) -> KeptRequest:
         request = self._requests.get(request_id)
         if request is None:
             if len(self._requests) >= self._requests_max:
                 for oldest in self._requests:
-                    self.end(oldest)
+                    self._end(oldest)
                     break
             request = self._requests[request_id] = KeptRequest()
         return request

@@ -38,3 +38,8 @@ class LineOptions:
         self.platform = platform
         self.keep = keep
         self.durable_requests_max = durable_requests_max
+
+    @property
+    def wants_traces(self) -> bool:
+        """Whether anything depends on what tracers send."""
+        return self.durable_requests_max > 0 or "trace" in self.keep

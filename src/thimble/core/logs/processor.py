@@ -27,8 +27,9 @@ from thimble.core.logs.rules import count_saved
 from thimble.kernels import log_batch_codes as codes
 
 if TYPE_CHECKING:
+    from thimble.core.lifecycle.end_call import EndCall
     from thimble.core.logs.aggregator import LogAggregator
-    from thimble.core.logs.durable import DurableContext
+    from thimble.core.traces.facts import TraceFacts
 
 DROP_MALFORMED: Final = "malformed_event"
 """A piece of a body that is no JSON object with time, type and record."""
@@ -125,21 +126,42 @@ class LogProcessor:
             self._give_up(cut, [])
         self._router.release_all()
 
-    def on_failed_end_call(self, request_id: str) -> None:
-        """A tracer told of an error, or of an answer with a status of 500 to 599; "" means the current invocation."""
-        self._router.mark_if_errors(request_id or self._current_id, SERVER_ERROR)
+    def on_end_call(self, request_id: str, call: EndCall) -> None:
+        """A tracer says how its invocation ended, perhaps before any telemetry of it is here.
 
-    def on_kept_trace(self, request_id: str) -> None:
-        """The trace of an invocation is kept by its sampling decision."""
-        self._router.mark_if_trace(request_id, TRACE)
+        Args:
+            request_id: The invocation; empty if none is known.
+            call: What it says.
+        """
+        if not request_id:
+            return
+        if call.is_failed:
+            self._router.mark_if_errors(request_id, ERROR if call.has_error else SERVER_ERROR)
+        if call.is_trace_kept:
+            self._router.mark_if_trace(request_id, TRACE)
+
+    @property
+    def wants_traces(self) -> bool:
+        """Whether `on_traces` changes anything."""
+        return self._logs_on and self._options.wants_traces
+
+    def on_traces(self, facts: TraceFacts, current_id: str) -> None:
+        """A tracer sent what it has of some traces.
+
+        Args:
+            facts: What they say about invocations.
+            current_id: The invocation that runs, for a trace that names none; perhaps empty.
+        """
+        for request_id, context in facts.contexts.items():
+            self._router.add_durable_context(request_id, context)
+        for request_id in facts.kept_requests:
+            self._router.mark_if_trace(request_id, TRACE)
+        if facts.is_unnamed_kept and current_id:
+            self._router.mark_if_trace(current_id, TRACE)
 
     def on_deadline(self, request_id: str) -> None:
         """The function's deadline is near and the invocation still runs: what it said may be all that is ever known."""
         self._router.mark_bad(request_id, UNFINISHED)
-
-    def on_durable_context(self, request_id: str, context: DurableContext) -> None:
-        """A span told which durable execution a request belongs to."""
-        self._router.add_durable_context(request_id, context)
 
     def take_platform_losses(self) -> tuple[int, int]:
         """Records and bytes that the platform dropped since the last call, because we or others were slow."""

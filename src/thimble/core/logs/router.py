@@ -98,8 +98,11 @@ class LineRouter:
 
     def on_start(self, request_id: str) -> None:
         """An invocation begins."""
-        if self._kept is not None:
-            self._kept.begin(request_id)
+        kept = self._kept
+        if kept is not None:
+            reason = kept.begin(request_id)
+            if reason:
+                self.mark_bad(request_id, reason)
 
     def on_done(self, event: TelemetryEvent) -> None:
         """The runtime is done with an invocation."""
@@ -113,7 +116,7 @@ class LineRouter:
         kept = self._kept
         if kept is not None:
             self._judge(kept, event)
-            kept.end(event.request_id)
+            kept.report(event.request_id)
 
     def mark_bad(self, request_id: str, reason: str) -> None:
         """Send what is held for an invocation, and what is still to come, whatever its level."""
