@@ -153,7 +153,8 @@ REFERENCE: Final[dict[str, Entry]] = {
         LOGS,
         "Hold lines below the lowest level (`info` if none is set) by request, and send them all, with the tag "
         "`kept_for:<why>`, when the invocation met one of these conditions: `errors` (error, time-out, out of memory, "
-        "answer of 500 to 599), `slow:<ms>`, `cold`, `percent:<p>`, `trace` (its trace is kept). Between `|` or `,`.",
+        "answer of 500 to 599), `slow:<ms>`, `cold`, `percent:<p>`, `trace` (its trace is kept). Between `|` or `,`. "
+        "At the shutdown one line at INFO says how many lines and bytes the settings of logs saved, by the reason.",
         MANY,
     ),
     # Traces
