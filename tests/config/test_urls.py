@@ -117,6 +117,29 @@ def test_a_pipelines_worker_without_a_url_gets_one_warning_and_no_logs() -> None
 
 def test_more_destinations_of_logs_are_intakes() -> None:
     assert urls.additional_logs_url("h", 10516) == "https://h:10516/api/v2/logs"
+    assert urls.additional_logs_url("Logs.Example", 443) == "https://logs.example:443/api/v2/logs"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://opw.example/In/Gest/", "https://opw.example/In/Gest/"),
+        ("HTTP://OPW.Example:8282/X?Y=Z", "http://opw.example:8282/X?Y=Z"),
+        ("https://OPW.Example?Y", "https://opw.example?Y"),
+        ("http://OPW.Example#Top", "http://opw.example#Top"),
+    ],
+)
+def test_the_url_of_a_pipelines_worker_is_kept_but_for_the_case_of_its_host(text: str, url: str) -> None:
+    name = "DD_OBSERVABILITY_PIPELINES_WORKER_LOGS"
+    settings, warnings = load_settings({f"{name}_ENABLED": "true", f"{name}_URL": text})
+    assert urls.logs_url(settings) == url
+    assert warnings == []
+
+
+def test_a_query_of_the_base_for_logs_goes_on_with_the_path() -> None:
+    settings, warnings = load_settings({"DD_LOGS_CONFIG_LOGS_DD_URL": " relay.example/in?to=/ "})
+    assert urls.logs_url(settings) == "https://relay.example/in?to=/api/v2/logs"
+    assert warnings == []
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class Assembly:
         settings.apm_additional_endpoints = self._endpoints(
             "apm_additional_endpoints", settings.apm_additional_endpoints
         )
-        worker_url = settings.pipelines_worker_logs_url.partition("?")[0]
+        worker_url = settings.pipelines_worker_logs_url.partition("#")[0].partition("?")[0]
         if settings.pipelines_worker_logs_enabled and not clean_base_url(worker_url):
             settings.pipelines_worker_logs_url = ""
             self._refuse("pipelines_worker_logs_enabled", "the URL of the pipelines worker is missing or not a URL")
@@ -182,7 +182,7 @@ class Assembly:
     def _base_url(self, field: str, text: str) -> str:
         if not text:
             return ""
-        url = clean_base_url(text, keep_case=field == "apm_dd_url")
+        url = clean_base_url(text, field == "apm_dd_url", field == "logs_dd_url")
         if not url:
             self._refuse(field, f"{quoted(text)} is not a URL; the site's is used instead")
         return url

@@ -48,14 +48,14 @@ def sketches_url(base: str) -> str:
 def logs_url(settings: Settings) -> str:
     """URL of logs; with a pipelines worker exactly its URL, '' when it has none."""
     if settings.pipelines_worker_logs_enabled:
-        return settings.pipelines_worker_logs_url
+        return _with_lower_host(settings.pipelines_worker_logs_url)
     base = settings.logs_dd_url or f"https://http-intake.logs.{settings.site.lower()}"
     return f"{base}/api/v2/logs"
 
 
 def additional_logs_url(host: str, port: int) -> str:
     """URL of one more destination of logs: always an intake, also beside a pipelines worker."""
-    return f"https://{host}:{port}/api/v2/logs"
+    return f"https://{host.lower()}:{port}/api/v2/logs"
 
 
 def traces_url(settings: Settings) -> str:
@@ -89,19 +89,21 @@ def clean_site(text: str) -> str:
     return site if _is_authority(site) else ""
 
 
-def clean_base_url(text: str, keep_case: bool = False) -> str:
+def clean_base_url(text: str, keep_case: bool = False, has_query: bool = False) -> str:
     """`scheme://host[:port][/path]` without a slash at its end, or '' when the text is no such URL.
 
     Args:
         text: The user's; `https://` is added where no scheme is given.
         keep_case: Leave the host as it is written.
+        has_query: Allow a `?` in the path: what follows the base is then part of the query.
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = "https", scheme
     scheme = scheme.lower()
     authority, slash, path = rest.rstrip("/").partition("/")
-    if scheme not in ("http", "https") or not _is_authority(authority) or not _is_path(path):
+    plain = path.replace("?", "", 1) if has_query else path
+    if scheme not in ("http", "https") or not _is_authority(authority) or not _is_path(plain):
         return ""
     return f"{scheme}://{authority if keep_case else authority.lower()}{slash}{path}"
 
@@ -116,6 +118,13 @@ def clean_proxy(text: str) -> str:
     if scheme not in ("http", "https") or not _is_authority(authority) or not _is_path(user):
         return ""
     return f"{scheme}://{user}{at}{authority}"
+
+
+def _with_lower_host(url: str) -> str:
+    """A URL as it is written but for its scheme and host."""
+    scheme, separator, rest = url.partition("://")
+    end = min([at for at in map(rest.find, "/?#") if at >= 0], default=len(rest))
+    return f"{scheme.lower()}://{rest[:end].lower()}{rest[end:]}" if separator else url
 
 
 def _is_authority(text: str) -> bool:
