@@ -148,6 +148,8 @@ def loaded(field: str, environ: dict[str, str]) -> tuple[Any, list[str]]:
         # AEP
         ("DD_ADDITIONAL_ENDPOINTS", '{"https://app.datadoghq.eu":["k1","k2"]}', "additional_endpoints",
          {"https://app.datadoghq.eu": ["k1", "k2"]}, 0),
+        ("DD_ADDITIONAL_ENDPOINTS", '{"https://a.b":[" k 1\\n",""]}', "additional_endpoints",
+         {"https://a.b": ["k1", ""]}, 0),
         ("DD_ADDITIONAL_ENDPOINTS", '{"https://a.b/":["k1"],"https://a.b":["k2"]}', "additional_endpoints",
          {"https://a.b": ["k1", "k2"]}, 0),
         ("DD_ADDITIONAL_ENDPOINTS", '{"https://a b":["k"],"https://c.d":["k"]}', "additional_endpoints",
@@ -160,10 +162,14 @@ def loaded(field: str, environ: dict[str, str]) -> tuple[Any, list[str]]:
         # LAEP
         ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", '[{"api_key":"k","Host":"h","Port":443,"is_reliable":false}]',
          "logs_additional_endpoints", (("k", "h", 443),), 0),
+        ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", '[{"api_key":"k","Host":"h","Port":65536,"is_reliable":false}]',
+         "logs_additional_endpoints", (("k", "h", 65536),), 0),
+        ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", '[{"api_key":" k 2\\n","Host":"h","Port":1,"is_reliable":false}]',
+         "logs_additional_endpoints", (("k2", "h", 1),), 0),
         *[("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", text, "logs_additional_endpoints", (), 1) for text in (
             '[{"api_key":"k","Host":"h","Port":443}]',
             '[{"api_key":"k","Host":"h","Port":-1,"is_reliable":true}]',
-            '[{"api_key":"k","Host":"h","Port":65536,"is_reliable":true}]',
+            '[{"api_key":"k","Host":"h","Port":4294967296,"is_reliable":true}]',
             '[{"api_key":"k","Host":"h","Port":true,"is_reliable":true}]',
             '[{"api_key":"k","Host":1,"Port":443,"is_reliable":true}]',
             '[{"api_key":"k","Host":"h","Port":443,"is_reliable":1}]', "{}", "[1]", "h:443",

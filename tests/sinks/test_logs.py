@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,18 +30,18 @@ ADDITIONAL = {"DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS": MORE}
 class Sinking:
     """A sink as the settings make it, above a log path that holds one line."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], compressor: Callable[[bytes], bytes] | None = None) -> None:
         self.lines: list[bytes] = []
         settings, self.warnings = load_settings(environ)
         log = Log(settings.log_verbosity, lambda _, data: self.lines.append(data), lambda: 0)
-        compress = zstd_compressor(settings.logs_compression_level) if settings.logs_use_compression else None
+        compress = compressor or zstd_compressor(settings.logs_compression_level)
         self.path = Path()
         self.path.ingest(start("r"), event("function", "x"))
         self.sink = LogsSink(
             logs_destinations(settings, log),
             self.path.processor,
             self.path.aggregator,
-            compress,
+            compress if settings.logs_use_compression else None,
             self.path.drops,
             log.warn,
         )
@@ -73,7 +74,7 @@ def texts_of(delivery: Any) -> list[str]:
 def test_the_main_destination_is_the_one_of_the_settings(environ: dict[str, str], url: str) -> None:
     (delivery,) = Sinking(environ).sink.take(False)
     assert url_of(delivery) == url
-    assert delivery.api_key == ""
+    assert delivery.api_key is None
 
 
 def test_an_intake_gets_a_compressed_payload_and_is_told_so() -> None:
@@ -94,7 +95,7 @@ def test_every_payload_goes_to_every_additional_intake_with_its_own_key() -> Non
     sinking = Sinking(ADDITIONAL)
     deliveries = sinking.sink.take(False)
     assert [(url_of(delivery), delivery.api_key) for delivery in deliveries] == [
-        ("https://http-intake.logs.datadoghq.com/api/v2/logs", ""),
+        ("https://http-intake.logs.datadoghq.com/api/v2/logs", None),
         ("https://h:10516/api/v2/logs", "k2"),
         ("https://agent.example.com/api/v2/logs", "k3"),
     ]
@@ -138,8 +139,31 @@ def test_one_bad_additional_endpoint_refuses_the_whole_list(text: str) -> None:
 def test_a_host_that_is_no_host_is_left_out_alone() -> None:
     bad = MORE.replace('"Port":10516', '"Port":0')
     sinking = Sinking({"DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS": bad})
-    assert [delivery.api_key for delivery in sinking.sink.take(False)] == ["", "k3"]
+    assert [delivery.api_key for delivery in sinking.sink.take(False)] == [None, "k3"]
     assert b"additional endpoint" in sinking.lines[0]
+
+
+def test_a_port_that_no_host_has_is_left_out_alone() -> None:
+    bad = MORE.replace('"Port":10516', '"Port":70000')
+    sinking = Sinking({"DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS": bad})
+    assert sinking.warnings == []
+    assert [delivery.api_key for delivery in sinking.sink.take(False)] == [None, "k3"]
+    assert b"additional endpoint" in sinking.lines[0]
+
+
+def test_an_additional_intake_without_a_key_does_not_get_the_one_of_the_process() -> None:
+    sinking = Sinking({"DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS": MORE.replace('"k2"', '" "')})
+    assert [delivery.api_key for delivery in sinking.sink.take(False)] == [None, "", "k3"]
+
+
+def test_a_payload_that_cannot_be_compressed_still_reaches_worker_and_intakes() -> None:
+    def compress(body: bytes) -> bytes:
+        raise MemoryError
+
+    sinking = Sinking(WORKER | ADDITIONAL, compress)
+    deliveries = sinking.sink.take(False)
+    assert [texts_of(delivery)[-1] for delivery in deliveries] == ["x", "x", "x"]
+    assert [dict(delivery.headers).get("Content-Encoding") for delivery in deliveries] == [None, None, None]
 
 
 def test_nothing_held_makes_no_request() -> None:

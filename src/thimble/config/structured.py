@@ -1,8 +1,8 @@
 """Settings that are lists or maps: rules and additional endpoints, from JSON text or from YAML.
 
 From the environment (`is_strict`) one bad item refuses the whole value, from YAML it is dropped alone: the reference
-reads the former as one JSON document of a fixed shape and the latter item by item. Replace rules are always refused
-as a whole.
+reads the former as one JSON document of a fixed shape and the latter item by item. Replace rules and the additional
+endpoints of logs are always refused as a whole.
 
 Source: specification of the configuration, field parsers AEP, LAEP, PRULES, RRULES.
 """
@@ -15,6 +15,9 @@ from thimble.config.layers import BadValueError
 from thimble.config.model import LogsEndpoint, ProcessingRule, ReplaceRule
 
 PROCESSING_KINDS: Final = ("exclude_at_match", "include_at_match", "mask_sequences")
+
+UNSIGNED_MAX: Final = 0xFFFF_FFFF
+"""Up to here the number of a port is well-formed; one that no host can have costs its own endpoint, not the list."""
 
 
 def convert(code: str, value: object, is_strict: bool, notes: list[str]) -> object | None:
@@ -35,7 +38,7 @@ def convert(code: str, value: object, is_strict: bool, notes: list[str]) -> obje
     if code == "AEP":
         return endpoint_keys(value, is_strict, notes) or None
     if code == "LAEP":
-        return logs_endpoints(value, is_strict, notes) or None
+        return logs_endpoints(value) or None
     if code == "PRULES":
         return processing_rules(value, is_strict, notes) or None
     assert code == "RRULES", f"no parser {code}"
@@ -53,7 +56,7 @@ def endpoint_keys(value: object, is_strict: bool, notes: list[str]) -> dict[str,
         if is_good:
             for key in keys:
                 if isinstance(key, str):
-                    texts.append(key)
+                    texts.append(clean_key(key))
                 elif is_strict:
                     is_good = False
         if is_good:
@@ -65,19 +68,16 @@ def endpoint_keys(value: object, is_strict: bool, notes: list[str]) -> dict[str,
     return endpoints
 
 
-def logs_endpoints(value: object, is_strict: bool, notes: list[str]) -> tuple[LogsEndpoint, ...]:
-    """Objects with `api_key`, `Host`, `Port` and `is_reliable`, all four required."""
+def logs_endpoints(value: object) -> tuple[LogsEndpoint, ...]:
+    """Objects with `api_key`, `Host`, `Port` and `is_reliable`, all four required in each."""
     if not isinstance(value, list):
         raise BadValueError("is not a list of endpoints")
     endpoints: list[LogsEndpoint] = []
     for item in value:
         endpoint = _logs_endpoint(item)
-        if endpoint is not None:
-            endpoints.append(endpoint)
-        elif is_strict:
+        if endpoint is None:
             raise BadValueError("has an endpoint without a good api_key, Host, Port or is_reliable")
-        else:
-            notes.append("an endpoint without a good api_key, Host, Port or is_reliable was dropped")
+        endpoints.append(endpoint)
     return tuple(endpoints)
 
 
@@ -114,17 +114,22 @@ def replace_rules(value: object) -> tuple[ReplaceRule, ...]:
     return tuple(rules)
 
 
+def clean_key(text: str) -> str:
+    """An API key without the white space that came along with it."""
+    return "".join(text.split())
+
+
 def _logs_endpoint(item: object) -> LogsEndpoint | None:
     api_key = _text(item, "api_key")
     host = _text(item, "Host")
     if api_key is None or host is None or not isinstance(item, dict):
         return None
     port = item.get("Port")
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 0xFFFF:
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= UNSIGNED_MAX:
         return None
     if not isinstance(item.get("is_reliable"), bool):
         return None
-    return LogsEndpoint(api_key, host, port)
+    return LogsEndpoint(clean_key(api_key), host, port)
 
 
 def _processing_rule(item: object) -> ProcessingRule | None:

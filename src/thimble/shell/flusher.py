@@ -142,7 +142,7 @@ class Flusher:
         """Count what is left as lost; for the very end."""
         self._take()
         for delivery in [*self._queue, *self._retry.take_all()]:
-            has_key = delivery.api_key or self._api_key.value
+            has_key = self._has_key(delivery)
             reason = "unsent_at_shutdown" if has_key else "no_api_key"
             self._drops.add(delivery.sink.kind, reason, delivery.payload.item_count)
         self._queue.clear()
@@ -169,7 +169,7 @@ class Flusher:
             delivery.failure = ""
             key = delivery.target.key
             breaker = self._breaker(delivery)
-            has_key = bool(delivery.api_key or self._api_key.value)
+            has_key = self._has_key(delivery)
             if self._is_final or (breaker.state == CLOSED and breaker.answer_ms <= self._patience_ms):
                 self._queue.append(delivery)
             elif breaker.state == CLOSED and has_key and not self._is_beside(key):
@@ -250,7 +250,7 @@ class Flusher:
 
     def _set_aside_without_key(self) -> None:
         """Keep what needs the missing key while it may come, or else drop it."""
-        for delivery in [delivery for delivery in self._queue if not delivery.api_key]:
+        for delivery in [delivery for delivery in self._queue if delivery.api_key is None]:
             self._queue.remove(delivery)
             if self._api_key.may_come:
                 self._retry.put(delivery, False)
@@ -384,8 +384,12 @@ class Flusher:
         text = f"{delivery.target.host} fails; data is kept, the next try comes in {pause_s} s: {failure}"
         self._log.error_once(f"{delivery.target.key} down", f"{delivery.sink.kind.upper()} | {text}")
 
+    def _has_key(self, delivery: Delivery) -> bool:
+        return delivery.api_key is not None or bool(self._api_key.value)
+
     def _request(self, delivery: Delivery) -> OutgoingRequest:
-        headers = [("DD-API-KEY", delivery.api_key or self._api_key.value)]
+        own_key = delivery.api_key
+        headers = [("DD-API-KEY", self._api_key.value if own_key is None else own_key)]
         headers.extend(delivery.headers)
         return OutgoingRequest("POST", delivery.target, headers, delivery.payload.body)
 

@@ -61,7 +61,7 @@ def logs_destinations(settings: Settings, log: Log) -> list[LogsDestination]:
     url = logs_url(settings)
     if url:
         try:
-            destinations.append(LogsDestination(parse_url(url), "", settings.pipelines_worker_logs_enabled))
+            destinations.append(LogsDestination(parse_url(url), None, settings.pipelines_worker_logs_enabled))
         except ValueError as error:
             log.error(f"LOGS | Logs cannot be sent: {error}")
     for endpoint in settings.logs_additional_endpoints:

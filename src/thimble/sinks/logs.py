@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from thimble.core.logs.aggregator import DATA_TYPE
+from thimble.core.logs.aggregator import DATA_TYPE, encoded
 from thimble.core.payload import Payload
 
 from .sink import Delivery, Sink, judge_common
@@ -29,11 +29,11 @@ class LogsDestination:
 
     Args:
         target: The full URL.
-        api_key: A key of its own, or "" for the process's current key.
+        api_key: A key of its own, be it empty, or None for the process's current key.
         is_worker: True for a pipelines worker, which gets bare JSON and no word of Datadog's protocol.
     """
 
-    def __init__(self, target: Target, api_key: str = "", is_worker: bool = False) -> None:
+    def __init__(self, target: Target, api_key: str | None = None, is_worker: bool = False) -> None:
         self.target = target
         self.api_key = api_key
         self.is_worker = is_worker
@@ -96,9 +96,10 @@ class LogsSink(Sink):
 
     def _framed(self, payload: Payload) -> Payload:
         """The payload as an intake wants it."""
-        if payload.content_encoding or self._compress is None:
+        if payload.content_encoding:
             return payload
-        return Payload(self._compress(payload.body), payload.item_count, payload.raw_bytes, "zstd")
+        body, encoding = encoded(payload.body, self._compress)
+        return Payload(body, payload.item_count, payload.raw_bytes, encoding)
 
     def _delivery(self, destination: LogsDestination, payload: Payload) -> Delivery:
         headers = [("Content-Type", "application/json")]

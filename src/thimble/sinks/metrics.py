@@ -29,10 +29,10 @@ class MetricsEndpoint:
     Args:
         series: The full URL of the series intake.
         sketches: The full URL of the sketches intake.
-        api_key: A key of its own, or "" for the process's current key.
+        api_key: A key of its own, be it empty, or None for the process's current key.
     """
 
-    def __init__(self, series: Target, sketches: Target, api_key: str = "") -> None:
+    def __init__(self, series: Target, sketches: Target, api_key: str | None = None) -> None:
         self.series = series
         self.sketches = sketches
         self.api_key = api_key
@@ -69,7 +69,7 @@ class MetricsSink(Sink):
     def judge(self, status: int) -> int:
         return judge_common(status)
 
-    def _delivery(self, target: Target, content_type: str, payload: Payload, api_key: str) -> Delivery:
+    def _delivery(self, target: Target, content_type: str, payload: Payload, api_key: str | None) -> Delivery:
         headers = [("Content-Type", content_type)]
         if payload.content_encoding:
             headers.append(("Content-Encoding", payload.content_encoding))

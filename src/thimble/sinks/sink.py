@@ -24,11 +24,16 @@ class Delivery:
         target: Where it goes.
         headers: All headers but the API key.
         payload: The body.
-        api_key: A key of its own, or "" for the process's current key.
+        api_key: A key of its own, be it empty, or None for the process's current key.
     """
 
     def __init__(
-        self, sink: Sink, target: Target, headers: list[tuple[str, str]], payload: Payload, api_key: str = ""
+        self,
+        sink: Sink,
+        target: Target,
+        headers: list[tuple[str, str]],
+        payload: Payload,
+        api_key: str | None = None,
     ) -> None:
         self.sink = sink
         self.target = target
