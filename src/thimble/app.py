@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from typing import Any
 
-    from thimble.core.lifecycle.end_call import EndCall
     from thimble.core.traces.facts import TraceFacts
 
 LIFECYCLE_PORT: Final = 8124
@@ -213,6 +212,7 @@ class App:
             settings.flush_timeout_s * 1000,
             settings.max_billed_ms_per_invocation,
             self.processor.on_deadline,
+            self.processor.on_end_call,
         )
         self.servers: list[HttpServer] = []
 
@@ -223,7 +223,7 @@ class App:
             TelemetryHandler(self.processor, wall_ms, self.invocations.on_events, self.drops),
             "telemetry",
         )
-        self._serve(LIFECYCLE_PORT, LifecycleHandler(self._on_end_call, self._flush_on_call), "lifecycle")
+        self._serve(LIFECYCLE_PORT, LifecycleHandler(self.invocations.on_end_call, self._flush_on_call), "lifecycle")
         on_traces = self._on_traces if self.processor.wants_traces else None
         self._serve(TRACE_AGENT_PORT, TraceAgentHandler(self.drops, on_traces), "trace agent")
         datagrams: Socket | None = self._handover.sockets.get(DOGSTATSD_PORT)
@@ -253,10 +253,6 @@ class App:
         sock: Socket | None = self._handover.sockets.get(port)
         if sock is not None:
             self.servers.append(HttpServer(self.loop, sock, handler, name, self._on_defect))
-
-    def _on_end_call(self, call: EndCall) -> None:
-        self.processor.on_end_call(call.request_id or self.invocations.request_id, call)
-        self.invocations.on_end_call(call)
 
     def _on_traces(self, facts: TraceFacts) -> None:
         self.processor.on_traces(facts, self.invocations.request_id)

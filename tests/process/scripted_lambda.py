@@ -68,11 +68,12 @@ class Call:
 
 
 class ScriptedLambda:
-    """Listens from `open` to `close`; `calls` is everything that arrived."""
+    """Listens from `open` to `close`; `calls` is everything that arrived, `answers_sent` how many were answered."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.port = 0
+        self.answers_sent = 0
         self._scripts: dict[str, list[bytes]] = {}
         self._events: asyncio.Queue[bytes] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -150,6 +151,8 @@ class ScriptedLambda:
                     return
                 writer.write(answer)
                 await writer.drain()
+                self.answers_sent += 1
+                self._changed.set()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:

@@ -66,6 +66,7 @@ class InvocationLoop:
         flush_timeout_ms: The most that a flush may take.
         billed_ms_max: The most that a flush may add to an invocation after the runtime is done.
         on_deadline: Told the request id when the function's deadline is near and the invocation still runs.
+        on_end_call: Told which invocation a tracer's call ended, and the call; empty if none is known.
     """
 
     def __init__(
@@ -81,9 +82,12 @@ class InvocationLoop:
         flush_timeout_ms: int,
         billed_ms_max: int,
         on_deadline: Callable[[str], None],
+        on_end_call: Callable[[str, EndCall], None],
     ) -> None:
         self._loop = loop
         self._on_deadline = on_deadline
+        self._on_end_call = on_end_call
+        self._early_end_call: EndCall | None = None
         self._api = api
         self._control = control
         self._flusher = flusher
@@ -123,7 +127,17 @@ class InvocationLoop:
                 self._reports_missing.remove(event.request_id)
 
     def on_end_call(self, call: EndCall) -> None:
-        """The tracer says that the invocation is over."""
+        """The tracer says that the invocation is over.
+
+        A call without a name, while no invocation runs, has overtaken the INVOKE event: it waits for that.
+        """
+        if not call.request_id and self._request_id == self._done_request_id:
+            self._early_end_call = call
+        else:
+            self._take_end_call(call)
+
+    def _take_end_call(self, call: EndCall) -> None:
+        self._on_end_call(call.request_id or self._request_id, call)
         if call.is_failed:
             self._metrics.on_failed_end_call(call.request_id)
         self._loop.set_signal(self._end_called)
@@ -174,6 +188,10 @@ class InvocationLoop:
         if event.request_id != self._done_request_id:
             self._loop.clear_signal(self._runtime_done)
         self._loop.clear_signal(self._end_called)
+        early_call = self._early_end_call
+        if early_call is not None:
+            self._early_end_call = None
+            self._take_end_call(early_call)
         if len(self._reports_missing) >= 8:
             del self._reports_missing[0]
         self._reports_missing.append(event.request_id)
