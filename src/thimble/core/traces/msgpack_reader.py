@@ -83,22 +83,21 @@ class MsgpackReader:
 
     def text(self) -> str:
         """A string, or binary data that is one."""
+        start = self.position + 1
         first = self.peek()
         if first & 0xE0 == 0xA0:
-            self.position += 1
-            length = first & 0x1F
-        elif first == 0xD9 or first == 0xC4:
-            length = self._big_endian(1)
-        elif first == 0xDA or first == 0xC5:
-            length = self._big_endian(2)
-        elif first == 0xDB or first == 0xC6:
-            length = self._big_endian(4)
+            end = start + (first & 0x1F)
+        elif first in (0xD9, 0xDA, 0xDB, 0xC4, 0xC5, 0xC6):
+            length = self._big_endian(1 << (first - (0xD9 if first >= 0xD9 else 0xC4)))
+            start = self.position
+            end = start + length
         else:
             raise self._unexpected("a string")
-        start = self.position
-        self._advance(length)
+        if end > self._size:
+            raise BadMsgpack("the body ends too early")
+        self.position = end
         try:
-            return self.body[start : self.position].decode()
+            return self.body[start:end].decode("utf-8")
         except UnicodeDecodeError as error:
             raise BadMsgpack(f"a string at byte {start} is not UTF-8") from error
 
@@ -201,6 +200,8 @@ class MsgpackReader:
         start = self.position + 1
         self.position = start
         self._advance(width)
+        if width == 1:
+            return self.body[start]
         return int.from_bytes(self.body[start : start + width], "big")
 
     def _advance(self, length: int) -> None:
