@@ -8,6 +8,7 @@ import pytest
 
 from tests.core.logs.support import Path, billing, event
 from thimble.core.drops import Drops
+from thimble.core.limits import KEPT_REQUESTS_MAX
 from thimble.core.logs.levels import INFO
 from thimble.core.logs.options import LineOptions
 
@@ -63,3 +64,21 @@ def test_of_invocations_one_by_one_the_current_one_has_failed_whatever_the_line_
     path.ingest(begin("r1"), event("function", "[DEBUG] low"), event("function", {**record, "requestId": "upstream"}))
     path.ingest(event("platform.report", {"requestId": "r1", "status": "success", "metrics": billing(2.0, 2)}))
     assert kept(path) == [("r1", reason)]
+
+
+def test_only_the_invocation_that_filled_the_memory_is_out_of_it() -> None:
+    """The platform's figure is the peak of the sandbox: it does not fall."""
+    path = Path(options=LineOptions(min_level=INFO, keep=("errors",)))
+    for name, used_mb in (("r1", 90), ("r2", 128), ("r3", 128)):
+        path.ingest(begin(name), event("function", "[DEBUG] low"))
+        metrics = billing(2.0, 2, 128, used_mb)
+        path.ingest(event("platform.report", {"requestId": name, "status": "success", "metrics": metrics}))
+    assert kept(path) == [("r2", "out_of_memory")]
+
+
+def test_an_invocation_that_is_forgotten_before_its_end_does_not_count_as_a_good_one() -> None:
+    saved = Drops()
+    path = Path(managed_instance=True, options=LineOptions(min_level=INFO, keep=("errors",)), saved=saved)
+    for number in range(KEPT_REQUESTS_MAX + 1):
+        path.ingest(low(f"r{number}"))
+    assert saved.report()[0] == "1 lines (kept_lines_full)"

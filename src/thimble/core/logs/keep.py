@@ -51,6 +51,7 @@ class KeepPolicy:
         self.trace = "trace" in words
         self.slow_ms = -1.0
         self._crc_below = 0
+        self._is_memory_full = False
         for word in words:
             name, _, value = word.partition(":")
             if name == "slow":
@@ -70,7 +71,11 @@ class KeepPolicy:
             if event.status in (telemetry.STATUS_ERROR, telemetry.STATUS_FAILURE):
                 return ERROR
             if event.is_on_demand_shape and event.max_memory_used_mb >= event.memory_size_mb > 0:
-                return OUT_OF_MEMORY
+                # The platform's figure is the peak of the sandbox so far and never falls: only the first is guilty.
+                was_full = self._is_memory_full
+                self._is_memory_full = True
+                if not was_full:
+                    return OUT_OF_MEMORY
         if event.has_metrics and 0.0 <= self.slow_ms <= event.duration_ms:
             return SLOW
         return ""
@@ -204,7 +209,8 @@ class KeptLines:
         if request is None:
             if len(self._requests) >= self._requests_max:
                 for oldest in self._requests:
-                    self._end(oldest)
+                    for line in self._emptied(self._requests.pop(oldest)):
+                        self._count(line, RING_FULL)
                     break
             request = self._requests[request_id] = KeptRequest()
         return request
