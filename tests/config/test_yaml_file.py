@@ -17,6 +17,7 @@ from thimble.config.model import Settings
 from thimble.config.yaml_file import read_yaml
 
 MASK = "{type: mask_sequences, name: n, pattern: a+}"
+JSON_MASK = '{"type":"mask_sequences","name":"n","pattern":"a+"}'
 
 
 @pytest.fixture
@@ -48,6 +49,13 @@ def load(tmp_path: Path) -> Any:
         (f"logs_config: {{processing_rules: [{MASK}, {{type: x, name: n, pattern: b}}]}}", {}, "logs_processing_rules",
          (("mask_sequences", "n", "a+", ""),), 1),
         ("logs_config: {processing_rules: text}", {}, "logs_processing_rules", (), 1),
+        (f"logs_config: {{processing_rules: '[{JSON_MASK}]'}}", {}, "logs_processing_rules",
+         (("mask_sequences", "n", "a+", ""),), 0),
+        (f"logs_config:\n  processing_rules: |\n    [\n     {JSON_MASK}\n    ]\n", {}, "logs_processing_rules",
+         (("mask_sequences", "n", "a+", ""),), 0),
+        (f"logs_config: {{processing_rules: '[{JSON_MASK}, 5]'}}", {}, "logs_processing_rules", (), 1),
+        ("logs_config: {processing_rules: 5}", {}, "logs_processing_rules", (), 1),
+        ("additional_endpoints: '{\"https://a.b\": [\"k1\"]}'", {}, "additional_endpoints", {"https://a.b": ["k1"]}, 0),
         ("logs_config: {additional_endpoints: [{api_key: k, Host: h, Port: 443, is_reliable: false, more: 1}]}",
          {}, "logs_additional_endpoints", (("k", "h", 443),), 0),
         ("logs_config: {additional_endpoints: [{api_key: k, Host: h, Port: 443, is_reliable: false}, {Host: h}]}",

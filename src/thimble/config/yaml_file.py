@@ -214,6 +214,8 @@ def _read(layer: Layer, path: str, field: str, code: str, node: Any) -> None:
 
 
 def _value(code: str, field: str, node: Any, notes: list[str]) -> object | None:
+    if code in _STRUCTURED and isinstance(node, ScalarNode):
+        return parse_text(code, clean(node.value), notes)  # the JSON text that the environment would hold
     if code in _STRUCTURED:
         return structured.convert(code, _Construction().build(node, 0), False, notes)
     if field == "tags":
