@@ -74,6 +74,21 @@ CASES: list[tuple[str, list[dict[str, Any]], str, str]] = [
         f"REPORT RequestId: {R1} Runtime Duration: 150.00 ms Task failed with an unknown error",
         "error",
     ),
+    (
+        "empty runtime version",
+        [init_start(runtimeVersion="", runtimeVersionArn="")],
+        "INIT_START Runtime Version:  Runtime Version ARN: ",
+        "info",
+    ),
+    ("empty version", [start(version="")], f"START RequestId: {R1} Version: ", "info"),
+    ("null version", [start(version=None)], f"START RequestId: {R1} Version: $LATEST", "info"),
+    (
+        "empty error type",
+        [report({"durationMs": 200}, "error", errorType="")],
+        f"REPORT RequestId: {R1} Runtime Duration: 200.00 ms Task failed: ",
+        "error",
+    ),
+    ("status in capitals", [runtime_done(3003.4, "TIMEOUT")], f"END RequestId: {R1}", "info"),
 ]
 
 

@@ -16,14 +16,16 @@ _SHORT_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t
 
 
 def init_start_line(event: TelemetryEvent) -> str:
-    """Text for `platform.initStart`; an unknown or empty version shows as `?`."""
-    version = event.runtime_version or "?"
-    return f"INIT_START Runtime Version: {version} Runtime Version ARN: {event.runtime_version_arn or '?'}"
+    """Text for `platform.initStart`; a missing version shows as `?`, an empty one as it is."""
+    version = "?" if event.runtime_version is None else event.runtime_version
+    version_arn = "?" if event.runtime_version_arn is None else event.runtime_version_arn
+    return f"INIT_START Runtime Version: {version} Runtime Version ARN: {version_arn}"
 
 
 def start_line(event: TelemetryEvent) -> str:
     """Text for `platform.start`."""
-    return f"START RequestId: {event.request_id} Version: {event.version or '$LATEST'}"
+    version = "$LATEST" if event.version is None else event.version
+    return f"START RequestId: {event.request_id} Version: {version}"
 
 
 def end_line(event: TelemetryEvent) -> str:
@@ -63,7 +65,9 @@ def managed_report_line(event: TelemetryEvent) -> str:
         return f"{base} Task timed out after {event.duration_ms / 1000.0:.2f} seconds"
     if event.status == STATUS_ERROR:
         error_type = event.error_type
-        return f"{base} Task failed: {error_type}" if error_type else f"{base} Task failed with an unknown error"
+        if error_type is None:
+            return f"{base} Task failed with an unknown error"
+        return f"{base} Task failed: {error_type}"
     return base
 
 
