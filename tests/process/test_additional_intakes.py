@@ -50,7 +50,8 @@ async def test_only_the_destination_that_failed_is_tried_again(program: Program,
         assert (lines_of(failing), lines_of(healthy)) == ([], ["line 1"])
         assert (tries_of(failing), tries_of(healthy)) == (3, 1)
         await world.invocation("line 2")
-        assert (lines_of(failing), lines_of(healthy)) == (["line 1", "line 2"], ["line 1", "line 2"])
+        assert sorted(lines_of(failing)) == ["line 1", "line 2"], "both go out at once, on two connections"
+        assert lines_of(healthy) == ["line 1", "line 2"]
         assert (tries_of(failing), tries_of(healthy)) == (5, 2)
         assert await world.shutdown() == 0
         assert keys_of(world.intake.received) == {API_KEY}
