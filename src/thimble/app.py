@@ -157,7 +157,15 @@ class App:
         self.metrics_aggregator = metrics_aggregator(settings, tags, self.drops, log)
         self.dogstatsd: DogStatsd | None = None
         sinks: list[Sink] = [
-            LogsSink(logs_destinations(settings, log), self.processor, self.aggregator, compress, self.drops, log.warn),
+            LogsSink(
+                logs_destinations(settings, log),
+                self.processor,
+                self.aggregator,
+                compress,
+                self.drops,
+                log.warn,
+                log.debug,
+            ),
             MetricsSink(metrics_endpoints(settings), self.metrics_aggregator, self._drain_datagrams),
         ]
         self.api_key = ApiKeySource(

@@ -44,6 +44,7 @@ class Sinking:
             compress if settings.logs_use_compression else None,
             self.path.drops,
             log.warn,
+            log.debug,
         )
 
 
@@ -180,6 +181,17 @@ def test_records_that_the_platform_dropped_are_told_once_per_flush() -> None:
     sinking.sink.take(False)
     (line,) = sinking.lines
     assert b"dropped 6 telemetry records (1400 bytes)" in line
+
+
+@pytest.mark.parametrize(("level", "lines"), [("debug", 2), ("info", 0)])
+def test_events_that_mean_nothing_to_us_are_told_once_per_flush_to_who_asks(level: str, lines: int) -> None:
+    sinking = Sinking({"DD_LOG_LEVEL": level})
+    for _ in range(2):
+        sinking.path.ingest(event("platform.fault", {}), event("function", 5), event("platform.start", {}))
+        sinking.sink.take(False)
+        sinking.sink.take(False)
+    assert len(sinking.lines) == lines
+    assert all(b"Left out 3 telemetry events" in line for line in sinking.lines)
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(200, 0), (202, 0), (299, 0), (301, 1), (400, 2), (403, 2), (413, 2),

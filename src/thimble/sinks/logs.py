@@ -44,11 +44,12 @@ class LogsSink(Sink):
 
     Args:
         destinations: The main one first. Without any, logs are counted as lost.
-        processor: Asked at each flush what the platform has dropped.
+        processor: Asked at each flush what the platform has dropped, and what had no meaning for us.
         aggregator: Holds raw payloads when there is a worker, else perhaps compressed ones.
         compress: Makes a zstd frame of a raw payload for an intake, or is None.
         drops: Where losses are counted.
         warn: Writes a warning.
+        debug: Writes what only somebody looks for who searches for a missing line.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LogsSink(Sink):
         compress: Callable[[bytes], bytes] | None,
         drops: Drops,
         warn: Callable[[str], None],
+        debug: Callable[[str], None],
     ) -> None:
         self.kind = DATA_TYPE
         self.attempts_per_flush = 3
@@ -70,6 +72,8 @@ class LogsSink(Sink):
         self._compress = compress
         self._drops = drops
         self._warn = warn
+        self._debug = debug
+        self._skipped_told = 0
 
     def take(self, is_final: bool) -> list[Delivery]:
         if is_final:
@@ -77,6 +81,12 @@ class LogsSink(Sink):
         records, size = self._processor.take_platform_losses()
         if records:
             self._warn(f"LOGS | The platform dropped {records} telemetry records ({size} bytes): we were too slow.")
+        skipped = self._processor.skipped_events - self._skipped_told
+        if skipped:
+            self._skipped_told += skipped
+            self._debug(
+                f"LOGS | Left out {skipped} telemetry events: of no known type, or without what they are about."
+            )
         deliveries: list[Delivery] = []
         for payload in self._aggregator.take():
             if not self._destinations:
