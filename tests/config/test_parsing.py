@@ -8,6 +8,7 @@ import pytest
 
 from tests.config.fields import plain
 from thimble.config.environment import load_settings
+from thimble.config.layers import quoted
 
 MASK = '{"type":"mask_sequences","name":"n","pattern":"a+"}'
 GRPC_SIZE = "DD_OTLP_CONFIG_RECEIVER_PROTOCOLS_GRPC_MAX_RECV_MSG_SIZE_MIB"
@@ -265,3 +266,9 @@ def test_the_global_compression_level_stands_for_the_specific_ones(
 )
 def test_extra_tags_give_way_to_tags_key_by_key(environ: dict[str, str], tags: dict[str, str]) -> None:
     assert load_settings(environ)[0].tags == tags
+
+
+def test_a_warning_about_a_url_shows_no_password() -> None:
+    assert quoted("https://me:s3cret@host/path@x") == '"https://***@host/path@x"'
+    assert quoted("https://host/a@b") == '"https://host/a@b"'
+    assert quoted("me@host") == '"me@host"'

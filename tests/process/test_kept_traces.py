@@ -165,7 +165,8 @@ async def test_held_lines_of_a_durable_function_leave_with_what_the_functions_sp
     names = {"execution_id": "9f/7", "execution_name": "nightly"}
     first = names | {"first_invocation": True}
     assert found == {
-        "INIT_START Runtime Version": names, "START RequestId": first, "one": names, "two": names, "REPORT RequestId": first,
+        "INIT_START Runtime Version": names, "START RequestId": first, "one": names, "two": names,
+        "REPORT RequestId": first,
         "END RequestId": first | {"execution_status": "PENDING"},
     }  # fmt: skip
     assert [[key for key in each if key.startswith("durable")] for each in others] == [[]]

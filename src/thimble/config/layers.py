@@ -58,7 +58,11 @@ class Layer:
 
 
 def quoted(text: str) -> str:
-    """A user's text for a warning: in double quotes, cut to `SHOWN_CHARACTERS_MAX`."""
+    """A user's text for a warning: in double quotes, without the user and password of a URL, and not too long."""
+    before, slashes, rest = text.partition("://")
+    authority, slash, path = rest.partition("/")
+    if "@" in authority:
+        text = f"{before}{slashes}***@{authority.rpartition('@')[2]}{slash}{path}"
     if len(text) > SHOWN_CHARACTERS_MAX:
         return f'"{text[:SHOWN_CHARACTERS_MAX]}..."'
     return f'"{text}"'

@@ -124,7 +124,7 @@ REFERENCE: Final[dict[str, Entry]] = {
         LOGS,
         "More destinations of logs: JSON array of objects with `api_key`, `Host`, `Port` and `is_reliable`.",
         DUAL,
-        bounds="`Port` 0 to 65535",
+        bounds="`Port` 1 to 65535; an endpoint with another one is left out",
     ),
     "pipelines_worker_logs_enabled": Entry(
         LOGS, "Send logs to an Observability Pipelines Worker in place of Datadog.", FEW

@@ -309,7 +309,7 @@ class LogProcessor:
             router.on_done(event)
             self._set_current_id("")
         elif kind == telemetry.REPORT and event.is_on_demand_shape:
-            runtime_ms = self._runtime_ms.pop(event.request_id, 0.0)
+            runtime_ms = self._runtime_ms.get(event.request_id, 0.0)
             self._queue_platform(platform_lines.report_line(event, runtime_ms), event, False)
             router.on_report(event)
         elif kind == telemetry.REPORT:
