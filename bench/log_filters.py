@@ -7,20 +7,14 @@ memory when nobody takes the payloads.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
-from bench import telemetry_bodies
-from bench.extension import frozen
 from bench.harness import Bench, Measurement, Unavailable
-from bench.log_flood import flood
 from bench.log_lines import CHILD, FORMS, LINES_PER_BODY, environment
 
 STEADY = True
-WHOLE_LINES = 50_000
 
 WISHES = {
     "rules3": "three rules: an exclusion and two masks, none of which matches",
@@ -105,18 +99,6 @@ print(taken / 1e6, aggregator.held_bytes / 1e6, *peaks)
 """
 
 
-RULES = [
-    {"type": "exclude_at_match", "name": "a", "pattern": "GET /health(z|y)?$"},
-    {"type": "mask_sequences", "name": "b", "pattern": r"\b4\d{15}\b", "replace_placeholder": "[cc]"},
-    {"type": "mask_sequences", "name": "c", "pattern": r"[\w.+-]+@[\w-]+\.[\w.]+", "replace_placeholder": "[mail]"},
-]
-WHOLE = {
-    "rules3": {"DD_LOGS_CONFIG_PROCESSING_RULES": json.dumps(RULES)},
-    "keep": {"THIMBLE_LOGS_KEEP": "errors|slow:60000"},
-}
-"""What the process as a whole is asked for, by setting."""
-
-
 def child() -> str:
     """The program of `log_lines` up to its processor, then ours."""
     head, _, _ = CHILD.partition("processor = LogProcessor(")
@@ -150,15 +132,6 @@ def measure(bench: Bench) -> Iterator[Measurement]:
             yield Measurement(f"{wish}_{shape}_compiled", compiled, "us", f"{what}; {shape}; minimum")
             yield Measurement(f"{wish}_{shape}_pure", pure, "us", "minimum")
             yield Measurement(f"{wish}_{shape}_ratio", compiled / pure, "x", "compiled to pure")
-    layer = frozen("layer")
-    posts = telemetry_bodies.posts(telemetry_bodies.lines(WHOLE_LINES))
-    for wish, variables in WHOLE.items():
-        program = replace(layer, variables={**layer.variables, **variables})
-        runs = [flood(program, posts, WHOLE_LINES) for _ in range(bench.rounds(3))]
-        cpu_us = min(run.cpu_ms for run in runs) * 1000 / WHOLE_LINES
-        yield Measurement(f"{wish}_whole", cpu_us, "us", "frozen, POSTs in to POSTs out, per text line")
-        peak_mb = max(run.peak_rss_kb for run in runs) / 1024
-        yield Measurement(f"{wish}_peak", peak_mb, "MB", f"most resident memory, {WHOLE_LINES} lines")
     taken, held, half, whole = run("compiled", STORE, str(4762))
     yield Measurement("store_taken", taken, "MB", "of log lines, and nobody takes the payloads")
     yield Measurement("store_held", held, "MB", "of payloads at the end")
