@@ -51,7 +51,7 @@ def write(events):
 bodies = [write([event("function", line(n), n) for n in range(lines_per_body)]) for _ in range(bodies_count)]
 kept = []
 drops = Drops()
-aggregator = LogAggregator(1000, 5_242_880, 1 << 25, lambda body: kept.append(bytes(body)) or b"", drops)
+aggregator = LogAggregator(1000, 5_242_880, 1 << 25, lambda body: kept.append(body) or b"", drops)
 processor = LogProcessor(ARN, "orders", TAGS, True, aggregator, drops)
 processor.ingest(write([event("platform.start", {"requestId": RID})]), 0)
 best_ns = 1 << 62

@@ -16,12 +16,6 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 
 cdef extern from "malloc.h":
     int malloc_trim(size_t pad)
-    int mallopt(int parameter, int value)
-    int M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-
-cdef extern from "Python.h":
-    object PyMemoryView_FromMemory(char* memory, Py_ssize_t size, int flags)
-    int PyBUF_READ
 
 include "json_strings.pxi"
 include "json_objects.pxi"
@@ -36,8 +30,6 @@ cdef enum:
     GARBAGE = 4
     FIELDS_BYTES_MAX = 64       # a 64-bit integer, a status, the quotes of two texts
     FIRST_BYTES = 16384
-    HEAP_BLOCK_BYTES_MAX = 3145728  # a larger block is mapped, and unmapped when it is freed
-    HEAP_TOP_BYTES_MAX = 6291456    # free memory that stays at the heap's end; with less each payload faults it in anew
     KEPT_BYTES_MAX = 2097152    # a payload of 1,000 usual lines has 1 MB; what unusual ones took is given back
 
 
@@ -46,18 +38,11 @@ def release_memory():
     malloc_trim(0)
 
 
-def bound_heap():
-    """Let large blocks go back to the kernel when they are freed; see the pure twin."""
-    mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES_MAX)
-    mallopt(M_TRIM_THRESHOLD, HEAP_TOP_BYTES_MAX)
-
-
 cdef class LogBatch:
     """The payload that is being filled, and the scan that fills it; see the pure twin for arguments and answers.
 
     Owns `data`, the payload without its closing bracket. The buffer stays for the next payload: fresh memory for each
-    costs more in page faults than the scan itself. No pointer into it or into a body leaves this class, but for a
-    compressor's view, which is released before the buffer is used again.
+    costs more in page faults than the scan itself. No pointer into it or into a body leaves this class.
     """
 
     cdef readonly Py_ssize_t count, position, event_start, event_end
@@ -111,33 +96,13 @@ cdef class LogBatch:
         self.make_room(1)
         self.data[self.used] = c']'
         payload = PyBytes_FromStringAndSize(<const char*>self.data, self.used + 1)
-        self.clear()
-        return payload
-
-    def take_compressed(self, compress not None):
-        """The finished payload as `compress` makes it out of a view of `data`; the next one begins empty."""
-        cdef bytes payload
-        cdef object view
-        if self.count == 0:
-            return compress(b"[]")
-        self.make_room(1)
-        self.data[self.used] = c']'
-        view = PyMemoryView_FromMemory(<char*>self.data, self.used + 1, PyBUF_READ)
-        try:
-            payload = compress(view)
-        finally:
-            view.release()
-        self.clear()
-        return payload
-
-    cdef void clear(self) noexcept:
-        """Begin the next payload."""
         self.count = 0
         self.used = 0
         if self.capacity > KEPT_BYTES_MAX:
             free(self.data)
             self.data = NULL
             self.capacity = 0
+        return payload
 
     def scan(self, bytes body not None, Py_ssize_t position):
         """Take entries from a body until it ends, there is no room, or something is met that the caller must handle."""

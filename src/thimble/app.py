@@ -31,7 +31,7 @@ from thimble.core.logs.processor import LogProcessor
 from thimble.core.tags import static_tags, tag_text
 from thimble.http.client import Client
 from thimble.http.server import Handler, HttpServer
-from thimble.kernels.log_batch import bound_heap, release_memory
+from thimble.kernels.log_batch import release_memory
 from thimble.reactor.errors import TlsFailed
 from thimble.reactor.loop import Loop, Task
 from thimble.reactor.tls import TlsContext
@@ -226,7 +226,6 @@ class App:
 
     async def main(self) -> None:
         """Serve until the platform ends the sandbox, then shut down."""
-        bound_heap()
         self._serve(
             TELEMETRY_PORT,
             TelemetryHandler(self.processor, wall_ms, self.invocations.on_events, self.drops),

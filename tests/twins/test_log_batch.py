@@ -6,9 +6,6 @@ import gc
 import os
 import random
 import re
-import subprocess
-import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -130,75 +127,3 @@ def test_released_memory_goes_back_to_the_system(import_twin: ImportTwin) -> Non
     kernel.release_memory()
     assert before_kb - resident_kb() > 40_000
     assert len(pinned) == 60_000
-
-
-@pytest.mark.compiled_only
-def test_a_compressor_gets_the_same_payload_in_both_forms_and_sees_it_only_during_its_call(
-    import_twin: ImportTwin,
-) -> None:
-    compressed = []
-    views: list[Any] = []
-
-    def compress(payload: Any) -> bytes:
-        views.append(payload)
-        return zlib.compress(payload)
-
-    for form in ("pure", "compiled"):
-        batch = import_twin(form, "kernels.log_batch").LogBatch(10, 1000)
-        for text in (b"a" * 100, b"b" * 200):
-            assert batch.append(b"{", text, b"}")
-        compressed.append(zlib.decompress(batch.take_compressed(compress)))
-        assert (batch.count, batch.take()) == (0, b"[]")
-    assert compressed == [b"[{" + b"a" * 100 + b"},{" + b"b" * 200 + b"}]"] * 2
-    with pytest.raises(ValueError, match="released"):
-        bytes(views[-1])
-
-
-@pytest.mark.compiled_only
-@pytest.mark.parametrize("form", ["pure", "compiled"])
-def test_a_compressor_that_fails_or_answers_no_bytes_takes_nothing(import_twin: ImportTwin, form: str) -> None:
-    def fail(payload: Any) -> bytes:
-        raise MemoryError
-
-    batch = import_twin(form, "kernels.log_batch").LogBatch(10, 1000)
-    batch.append(b"{", b"text", b"}")
-    with pytest.raises(MemoryError):
-        batch.take_compressed(fail)
-    if form == "compiled":
-        with pytest.raises(TypeError):
-            batch.take_compressed(lambda view: view)
-    assert batch.take() == b"[{text}]"
-
-
-KEPT_AFTER_A_LARGE_BLOCK = """
-import os, sys
-from thimble.kernels.log_batch import bound_heap
-
-def resident_kb():
-    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-
-if sys.argv[1] == "bound":
-    bound_heap()
-large = bytearray(b"x" * 11_000_000)
-del large
-before_kb = resident_kb()
-for _ in range(2):
-    blocks = [bytearray(b"x" * 4_000_000) for _ in range(4)]
-    pinned = bytearray(60_000)
-    del blocks
-print(resident_kb() - before_kb)
-"""
-
-
-@pytest.mark.compiled_only
-def test_one_large_block_does_not_keep_those_after_it_from_going_back(import_twin: ImportTwin) -> None:
-    """Left alone, libc learns from it to take them from the heap, where a small block above pins them."""
-    import_twin("compiled", "kernels.log_batch")  # its process is of the form of this one
-    kept_kb = {}
-    for choice in ("bound", "left alone"):
-        command = [sys.executable, "-B", "-c", KEPT_AFTER_A_LARGE_BLOCK, choice]
-        environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        kept_kb[choice] = int(result.stdout)
-    assert kept_kb["bound"] < 2_000
-    assert kept_kb["left alone"] > 10_000

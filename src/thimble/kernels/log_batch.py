@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from thimble import twin
 
 if TYPE_CHECKING or twin.PURE:
-    from thimble.kernels.log_batch_py import LogBatch, bound_heap, release_memory
+    from thimble.kernels.log_batch_py import LogBatch, release_memory
 else:
-    from thimble._native.log_batch import LogBatch, bound_heap, release_memory
+    from thimble._native.log_batch import LogBatch, release_memory
 
-__all__ = ("LogBatch", "bound_heap", "release_memory")
+__all__ = ("LogBatch", "release_memory")

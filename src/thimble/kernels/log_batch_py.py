@@ -14,16 +14,13 @@ Where an event ends is found by counting brackets outside of strings, without ju
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 
 from thimble.core.codec.json_bounds import object_end
 from thimble.core.codec.rfc3339 import INVALID_TIME_MS, parse_time_ms
 from thimble.kernels import log_batch_codes as codes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _BETWEEN_EVENTS: Final = b" \t\r\n,[]"
 _OPEN_BRACE: Final = 0x7B
@@ -85,27 +82,11 @@ class LogBatch:
 
     def take(self) -> bytes:
         """The finished payload; the next one begins empty."""
-        payload = self._whole()
-        self._clear()
-        return payload
-
-    def take_compressed(self, compress: Callable[[bytes | memoryview], bytes]) -> bytes:
-        """The finished payload as `compress` makes it; the next one begins empty. When it raises, nothing is taken.
-
-        Args:
-            compress: Gets the payload, perhaps as a view that ends with the call: a copy would be a megabyte more.
-        """
-        payload = compress(self._whole())
-        self._clear()
-        return payload
-
-    def _whole(self) -> bytes:
-        return b"".join((b"[", b",".join(self._entries), b"]"))
-
-    def _clear(self) -> None:
+        payload = b"".join((b"[", b",".join(self._entries), b"]"))
         self._entries = []
         self.count = 0
         self.size = 2
+        return payload
 
     def scan(self, body: bytes, position: int) -> int:
         """Take entries from a body until it ends, there is no room, or something is met that the caller must handle.
@@ -193,12 +174,3 @@ def _skip_garbage(body: bytes, position: int) -> int:
             return found
         found = body.find(b"{", found + 1)
     return len(body)
-
-
-def bound_heap() -> None:
-    """Let large blocks go back to the kernel when they are freed, where we can: without the compiled form we cannot.
-
-    Left alone, libc learns from each large block that is freed: after one telemetry body of 11 MB it takes all blocks
-    up to that size from the heap, and keeps 22 MB free at its top. The bounds are those that it learns from the largest
-    block of everyday work, a compressor's context of 2.4 MB.
-    """

@@ -11,7 +11,7 @@ LEVEL_MIN = -7
 LEVEL_MAX = 22
 
 
-def zstd_compressor(level: int) -> Callable[[bytes | memoryview], bytes]:
+def zstd_compressor(level: int) -> Callable[[bytes], bytes]:
     """Make the function that turns bytes into one zstd frame.
 
     Args:
@@ -24,7 +24,7 @@ class _Zstd:
     def __init__(self, level: int) -> None:
         self._level = level
 
-    def compress(self, data: bytes | memoryview) -> bytes:
+    def compress(self, data: bytes) -> bytes:
         """One frame. A context per call: what it allocates (about 1 MB) is given back until the next payload."""
         from backports.zstd import ZstdCompressor
 

@@ -82,7 +82,7 @@ def test_store_drops_its_oldest_payload_and_counts_the_entries() -> None:
 
 
 def test_everything_that_was_made_is_counted_before_compression_and_before_what_is_dropped() -> None:
-    logs = LogAggregator(2, 100, 12, lambda body: bytes(body[:10]), Drops())
+    logs = LogAggregator(2, 100, 12, lambda body: body[:10], Drops())
     for size in (30, 40, 50):
         logs.add(b"", b"x" * size, b"")
     logs.take()

@@ -45,7 +45,7 @@ class LogAggregator:
         entries_max: int,
         payload_bytes_max: int,
         store_bytes_max: int,
-        compress: Callable[[bytes | memoryview], bytes] | None,
+        compress: Callable[[bytes], bytes] | None,
         drops: Drops,
     ) -> None:
         assert entries_max > 0
@@ -109,22 +109,13 @@ class LogAggregator:
         count = self._batch.count
         if not count:
             return
-        raw_bytes = self._batch.size
+        raw = self._batch.take()
         self.entries_made += count
-        self.bytes_made += raw_bytes
-        body, encoding = self._take_batch()
-        self._sealed.append(Payload(body, count, raw_bytes, encoding))
+        self.bytes_made += len(raw)
+        body, encoding = encoded(raw, self._compress)
+        self._sealed.append(Payload(body, count, len(raw), encoding))
         self._sealed_bytes += len(body)
         self._drop_oldest()
-
-    def _take_batch(self) -> tuple[bytes, str]:
-        """The open payload as `encoded` would make it, without a copy of it."""
-        if self._compress is not None:
-            try:
-                return self._batch.take_compressed(self._compress), "zstd"
-            except Exception:  # as in `encoded`
-                return self._batch.take(), ""
-        return self._batch.take(), ""
 
     def take(self) -> list[Payload]:
         """Hand over everything held, oldest first, and forget it."""
