@@ -111,6 +111,12 @@ def test_report_takes_the_runtime_duration_of_its_own_invocation() -> None:
     assert "Runtime Duration: 0.00 ms" in path.texts()[-1]
 
 
+def test_a_report_that_comes_twice_has_its_runtime_duration_both_times() -> None:
+    path = Path()
+    path.ingest(runtime_done(3.0), report(billing(4.0, 4)), report(billing(4.0, 4)))
+    assert ["Runtime Duration: 3.00 ms" in text for text in path.texts()[-2:]] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -22,7 +22,6 @@ FLOAT32: Final = 0xCA
 FLOAT64: Final = 0xCB
 
 INT64_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
-INT64_MIN: Final = -0x8000_0000_0000_0000
 
 
 class BadMsgpack(InputError):
